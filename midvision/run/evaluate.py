@@ -1,0 +1,148 @@
+"""RunGroup -> Results: the spine, in a straight line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from midvision.analysis.resample import estimates
+from midvision.core.features import FeaturePlan, FeatureSpec, ImageEncoder
+from midvision.core.items import Dataset
+from midvision.core.scores import Estimate, Metric, Scores
+from midvision.core.streams import FeatureSource, Learner
+from midvision.encoders.plan import make_plan
+from midvision.features.cache import FeatureCache
+from midvision.features.source import open_source
+from midvision.probes.train import run_stream
+from midvision.run.guard import Guarded
+from midvision.run.options import RunOptions
+from midvision.run.plan import RunGroup, Unit
+
+INTERVAL_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out of one unit: scores and numbers, or the error that stopped it."""
+
+    unit: Unit
+    plan: FeaturePlan | None = None
+    scores: Scores | None = None
+    metrics: dict[str, Estimate] | None = None
+    baselines: dict[str, dict[str, Estimate]] | None = None
+    learner: Learner | None = None
+    encoder: ImageEncoder | None = None
+    seconds: dict[str, float] | None = None
+    images: int = 0
+    error: Exception | None = None
+
+
+def evaluate_group(group: RunGroup, options: RunOptions) -> list[Evaluation]:
+    """Every unit of the group from one stream of training and one of test features.
+
+    An encoder that cannot be opened or read fails the whole group; a unit that breaks fails alone.
+    """
+    device = options.torch_device()
+    encoder = at_precision(group.model.open(device), group.units[0].spec.precision)
+    plans = {unit.key: make_plan(feature_spec(unit), encoder.info) for unit in group.units}
+    joint = joint_plan(group.units, plans, encoder)
+    clock = {"train_s": 0.0, "eval_s": 0.0}
+
+    trained = [unit for unit in group.units if unit.train is not None and unit.task.learner is not None]
+    learners = {unit.key: Guarded(unit, plans[unit.key], joint, device).learn() for unit in trained}
+    if trained:
+        started = time.perf_counter()
+        source = open_features(encoder, [unit.train for unit in trained if unit.train], joint, device, options)
+        shuffle = trained[0].protocol.train.shuffle
+        run_stream(source, list(learners.values()), shuffle=shuffle, progress=options.progress, purpose="train")
+        clock["train_s"] = time.perf_counter() - started
+
+    started = time.perf_counter()
+    scorers = [Guarded(u, plans[u.key], joint, device).score(learners.get(u.key)) for u in group.units]
+    source = open_features(encoder, [unit.test for unit in group.units], joint, device, options)
+    run_stream(source, scorers, shuffle=False, progress=options.progress, purpose="test")
+    done = [finish(scorer, encoder) for scorer in scorers]
+    clock["eval_s"] = time.perf_counter() - started
+    images = len({name for unit in group.units for set_ in (unit.train, unit.test) if set_ for name in set_.images})
+    return [replace(one, seconds=dict(clock), images=images) for one in done]
+
+
+def feature_spec(unit: Unit) -> FeatureSpec:
+    """What this unit asks of any encoder, from its task, protocol and overrides."""
+    task, rules = unit.task, unit.protocol.features
+    return FeatureSpec(
+        image_size=unit.protocol.images.image_size or unit.test.frame_size,
+        layers=(unit.spec.layers or task.layers) if task.maps else None,
+        maps=task.maps,
+        pooled=task.pooled,
+        pixel_stats=rules.pixel_stats,
+        fit=rules.fit,
+        final_norm=rules.final_norm,
+        dtype=unit.spec.feature_dtype,
+    )
+
+
+def joint_plan(units: Iterable[Unit], plans: dict[str, FeaturePlan], encoder: ImageEncoder) -> FeaturePlan:
+    """One plan that holds every layer any unit reads."""
+    members = list(units)
+    layers = tuple(sorted({layer.index for p in plans.values() if p.maps for layer in p.layers}))
+    spec = replace(
+        feature_spec(members[0]),
+        layers=layers or None,
+        maps=bool(layers),
+        pooled="native" if any(p.pooled != "none" for p in plans.values()) else "none",
+    )
+    return make_plan(spec, encoder.info)
+
+
+def open_features(
+    encoder: ImageEncoder, datasets: list[Dataset], plan: FeaturePlan, device: str, options: RunOptions
+) -> FeatureSource:
+    """A source over all images of these data sets, cached where the budget allows."""
+    for dataset in datasets:
+        encoder = encoder.for_dataset(dataset)
+    images = {name: image for dataset in datasets for name, image in dataset.images.items()}
+    cache = FeatureCache.within_budget(
+        options.cache_folder, options.cache_limit_bytes, plan, len(images), mode=options.cache
+    )
+    return open_source(
+        encoder,
+        images,
+        plan,
+        cache=cache,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        device=device,
+        progress=options.progress,
+    )
+
+
+def at_precision(encoder: ImageEncoder, precision: str) -> ImageEncoder:
+    change = getattr(encoder, "at_precision", None)
+    return encoder if precision == "fp32" or change is None else change(precision)
+
+
+def finish(scorer: Guarded, encoder: ImageEncoder) -> Evaluation:
+    """Scores -> metrics with intervals, and the same metrics of the constant and the random answer."""
+    unit = scorer.unit
+    scores = scorer.result()
+    if scores is None:
+        return Evaluation(unit, error=scorer.error)
+    metrics = estimates(scores, unit.task.metrics, seed=INTERVAL_SEED)
+    baselines = {
+        name: estimates(scores, found, seed=INTERVAL_SEED)
+        for name in ("constant", "chance")
+        if (found := baseline_metrics(unit.task.metrics, scores, name))
+    }
+    return Evaluation(unit, scorer.plan, scores, metrics, baselines, scorer.learner, encoder)
+
+
+def baseline_metrics(metrics: Iterable[Metric], scores: Scores, prefix: str) -> list[Metric]:
+    """The metrics whose columns also exist for this baseline, pointed at those columns."""
+    moved = []
+    for metric in metrics:
+        column, over = f"{prefix}.{metric.column}", metric.over and f"{prefix}.{metric.over}"
+        if column in scores.columns:
+            moved.append(replace(metric, column=column, over=over if over in scores.columns else metric.over))
+    return moved

@@ -1,0 +1,38 @@
+"""What every test shares: quiet threads, private folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache, except for the generated scenes and compiled kernels.
+
+    Those are content-addressed and versioned, and one copy serves every worker of a parallel run.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    root = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    before = {name: os.environ.get(name) for name in ("MIDVISION_CACHE", "MIDVISION_OUTPUT", "MIDVISION_DATA")}
+    os.environ["MIDVISION_CACHE"] = str(root / "cache")
+    os.environ["MIDVISION_OUTPUT"] = str(root / "results")
+    os.environ.pop("MIDVISION_DATA", None)
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The real data beside the project; its absence is a failure, not a skip."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.fail(f"The tests marked realdata need the real data in {folder}.")
+    return folder
