@@ -56,6 +56,19 @@ def resize_map(
     return torch.matmul(torch.matmul(rows, x), columns.T)
 
 
+def upsample(x: Tensor, size: tuple[int, int], mode: Mode | Literal["corners"] = "bilinear") -> Tensor:
+    """`x [B, C, h, w]`, equal cells over some extent, on a raster of `size`.
+
+    `corners` is bilinear with the outermost centres of both rasters on each other
+    (`align_corners=True`), as parts of the reference have it.
+    """
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    if mode != "corners":
+        return resize_map(x, Grid.uniform((height, width), (float(size[0]), float(size[1]))), size, mode)
+    stride = ((size[0] - 1) / max(height - 1, 1) or 1.0, (size[1] - 1) / max(width - 1, 1) or 1.0)
+    return resize_map(x, Grid((height, width), stride, (0.5, 0.5), (float(size[0]), float(size[1]))), size)
+
+
 def sample_map(
     x: Tensor,
     grid: Grid,

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from midvision.core.features import Grid
-from midvision.geometry.lookup import bring_to, cell_average, recentre, resize_map, sample_map
+from midvision.geometry.lookup import bring_to, cell_average, recentre, resize_map, sample_map, upsample
 
 RESNET = Grid((7, 9), (16.0, 16.0), (0.5, 0.5), (112.0, 144.0))
 
@@ -136,6 +136,17 @@ def test_bring_to_reads_coarser_maps_bilinearly_and_shifts_equal_ones() -> None:
     equal = Grid((7, 9), (16.0, 16.0), (0.5, 0.5), (112.0, 144.0))
     moved = bring_to(_ramp(equal)[None], equal, Grid.uniform((7, 9), (112, 144)))[0]
     torch.testing.assert_close(moved[0, 3, :8], torch.arange(8, dtype=torch.float64) * 16 + 8)
+
+
+@pytest.mark.parametrize("size", [(14, 18), (13, 30), (7, 9)])
+def test_upsample_has_both_conventions_of_torch(size: tuple[int, int]) -> None:
+    x = _noise(2, 3, 7, 9)
+    corners = functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
+    torch.testing.assert_close(upsample(x, size, "corners"), corners)
+    torch.testing.assert_close(
+        upsample(x, size), functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    )
+    torch.testing.assert_close(upsample(x, size, "nearest"), functional.interpolate(x, size=size, mode="nearest-exact"))
 
 
 def test_a_map_of_another_size_is_refused() -> None:
