@@ -1,0 +1,50 @@
+"""Correspondence: errors of matched points, recall at thresholds, what a random match would reach.
+
+Points are `[M, 3]` metres in their own camera, pixels `[M, 2]` (x, y); row m of both sides is one match.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+CHUNK = 1024
+
+
+def errors_m(xyz_a_in_b: Tensor, xyz_b: Tensor) -> Tensor:
+    """Distance of each matched pair in metres, both sides in camera b."""
+    distance: Tensor = (xyz_a_in_b - xyz_b).norm(dim=1)
+    return distance
+
+
+def errors_px(xy_a_in_b: Tensor, xy_b: Tensor) -> Tensor:
+    """Distance of each matched pair on image b; infinite where a point of a cannot be seen from b (NaN)."""
+    distance = (xy_a_in_b - xy_b).norm(dim=1)
+    return torch.where(torch.isfinite(distance), distance, torch.full_like(distance, math.inf))
+
+
+def recall(errors: Tensor, threshold: float) -> float:
+    """Share of matches below the threshold (strict); NaN without matches."""
+    return float((errors < threshold).double().mean()) if errors.numel() else math.nan
+
+
+def chance_recall(a_in_b: Tensor, b: Tensor, thresholds: Sequence[float]) -> list[float]:
+    """Expected recall when every point of a is matched to a uniformly random point of b, exactly.
+
+    `a_in_b [M, d]` and `b [N, d]` in the same frame: the share of all M x N pairs below each threshold.
+    """
+    hits = torch.zeros(len(thresholds), dtype=torch.float64)
+    keys = b.float()
+    for rows in torch.split(a_in_b.float(), CHUNK):
+        distance = torch.cdist(rows, keys, compute_mode="donot_use_mm_for_euclid_dist")
+        hits += torch.tensor([float((distance < limit).sum()) for limit in thresholds], dtype=torch.float64)
+    return [float(hit) / (len(a_in_b) * len(b)) if len(a_in_b) and len(b) else math.nan for hit in hits]
+
+
+def by_rotation(value: float, angle_deg: float, bins: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """The value under the bins `[low, high)` that hold the angle, NaN under the others; 180 belongs to its bin."""
+    inside = {name: low <= angle_deg < high or angle_deg == high == 180 for name, (low, high) in bins.items()}
+    return {name: value if here else math.nan for name, here in inside.items()}
