@@ -6,10 +6,9 @@ Camera x right, y down, z forward; pixel centres at half integers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from typing import TYPE_CHECKING
 
 from midvision.synth.world_parts import rounded_pose
 
