@@ -28,7 +28,8 @@ class DenseReadout(Protocol):
     data set order (the last may be smaller).
     """
 
-    batch_images: int | None
+    @property
+    def batch_images(self) -> int | None: ...
 
     def predict(self, features: Features, size: tuple[int, int]) -> Tensor:
         """`[B, K, H, W]`: depth in metres, unit normals, or the probability of the mask."""

@@ -38,9 +38,8 @@ class Linear(nn.Module):
             return top(self.literal(maps))
         size = fine_size(self.inputs)
         by_grid: dict[Grid, Tensor] = {}
-        for x, weight, grid in zip(
-            maps, torch.split(self.conv.weight, list(self.inputs.channels), 1), self.inputs.grids
-        ):
+        weights = torch.split(self.conv.weight, list(self.inputs.channels), 1)
+        for x, weight, grid in zip(maps, weights, self.inputs.grids, strict=True):
             projected = functional.conv2d(x, weight)
             by_grid[grid] = by_grid[grid] + projected if grid in by_grid else projected
         total = sum(resize_map(x, grid, size) for grid, x in by_grid.items())
