@@ -1,0 +1,271 @@
+"""Graded edits of a world, and the triplets whose answer follows from them ("parametric 2AFC").
+
+A factor's amount is in calibrated steps: one step changes a fixed picture descriptor equally for all
+factors on average (`calibrate.py` made the table). An edit draws its direction from its own stream,
+so amounts 1 and 3 of one factor lie on one line.
+
+Two answer definitions, never mixed in one score. *dominance* (and *subset*): both candidates change the
+same things, one more than the other; the smaller change is the answer. *nuisance*: one candidate keeps
+the queried factor and changes a nuisance, the other the reverse; the first is the answer for that query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from midvision.synth import bank
+from midvision.synth.cameras import Camera, look_at
+from midvision.synth.store import TripletInfo
+from midvision.synth.suite import generator
+from midvision.synth.world_parts import Material, ObjectInstance, World, rounded_pose
+
+CONTENT = ("shape", "pose", "layout", "material", "colour")
+NUISANCES = ("lighting", "viewpoint", "background")
+FACTORS = (*CONTENT, "lighting")
+RATIOS = (1.5, 2.0, 3.0, 4.0)
+
+# Raw amount per calibrated step; units are those of each edit below. Made by `calibrate.py`.
+STEPS: dict[str, float] = {
+    "shape": 0.15,
+    "pose": 0.2,
+    "layout": 0.03,
+    "material": 0.3,
+    "colour": 0.2,
+    "lighting": 0.3,
+    "viewpoint": 0.06,
+    "background": 0.2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A world and the camera that looks at it."""
+
+    world: World
+    camera: Camera
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One picture of a triplet family: which factors are changed, in calibrated steps."""
+
+    view: int
+    amounts: tuple[tuple[str, float], ...]
+
+
+def edit(shot: Shot, factor: str, steps: float, *purpose: str | int) -> Shot:
+    """`shot` with one factor moved by calibrated steps along the direction that `purpose` draws."""
+    return edit_raw(shot, factor, steps * STEPS[factor], *purpose)
+
+
+def edit_raw(shot: Shot, factor: str, amount: float, *purpose: str | int) -> Shot:
+    """The same with the amount in the factor's own unit; 0 gives the shot back."""
+    return shot if amount == 0 else _EDITS[factor](shot, amount, generator(*purpose, "direction", factor))
+
+
+def apply_variant(shot: Shot, variant: Variant, *purpose: str | int) -> Shot:
+    for factor, steps in variant.amounts:
+        shot = edit(shot, factor, steps, *purpose)
+    return shot
+
+
+def plan_family(index: int) -> tuple[list[Variant], list[TripletInfo]]:
+    """The eight pictures of triplet family `index` and the triplets made of them.
+
+    Factors, nuisances and ratios go round with the index, the side of the answer alternates.
+    """
+    first = CONTENT[index % 5]
+    second = CONTENT[(index + 1 + (index // 5) % 4) % 5]
+    nuisance = NUISANCES[(index + index // 15) % 3]
+    k_first, k_second, k_nuisance = (RATIOS[(index + shift) % 4] for shift in (0, 2, 1))
+    variants = [
+        Variant(0, ()),
+        Variant(1, ((first, 1.0),)),
+        Variant(2, ((first, k_first),)),
+        Variant(3, ((second, 1.0),)),
+        Variant(4, ((second, k_second),)),
+        Variant(5, ((nuisance, 1.0),)),
+        Variant(6, ((nuisance, k_nuisance),)),
+        Variant(7, ((first, 1.0), (second, 1.0))),
+    ]
+    # (answer, other, kind, factor, nuisance, k)
+    listed: list[tuple[int, int, str, str, str, float]] = [
+        (1, 2, "dominance", first, "", k_first),
+        (3, 4, "dominance", second, "", k_second),
+        (1, 7, "subset", second, "", 1.0),
+        (3, 7, "subset", first, "", 1.0),
+        (5, 1, "nuisance", first, nuisance, 1.0),
+        (5, 3, "nuisance", second, nuisance, 1.0),
+        (6, 2, "nuisance", first, nuisance, k_first / k_nuisance),
+        (6, 4, "nuisance", second, nuisance, k_second / k_nuisance),
+    ]
+    if nuisance in FACTORS:
+        listed.append((5, 6, "dominance", nuisance, "", k_nuisance))
+    triplets = []
+    for number, (answer, other, kind, factor, changed, k) in enumerate(listed):
+        right = (number + index) % 2 == 0
+        left_view, right_view = (other, answer) if right else (answer, other)
+        triplets.append(TripletInfo(0, left_view, right_view, float(right), kind, factor, changed, k))
+    return variants, triplets
+
+
+def _shape(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Every shape code moves by `amount` in the root mean square, inside [0, 1]; objects stay on their support."""
+    changed = []
+    for thing in shot.world.objects:
+        code = np.array(thing.shape_code)
+        # Towards the farther end, so that no direction runs into a border before the others.
+        direction = np.where(code < 0.5, 1.0, -1.0) * rng.uniform(0.5, 1.0, len(code))
+        direction /= np.sqrt(np.mean(direction**2))
+        moved = tuple(float(value) for value in np.clip(code + amount * direction, 0, 1).round(6))
+        key = bank.mesh_key(thing.family, moved)
+        changed.append(_rested(replace(thing, mesh_key=key, shape_code=moved), thing))
+    return _with_objects(shot, changed)
+
+
+def _pose(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Every object turns by `amount` radians about its own axis, some upright and some tilted."""
+    changed = []
+    for thing in shot.world.objects:
+        axis = rng.normal(size=3)
+        axis /= np.linalg.norm(axis)
+        pose = thing.world_from_object.copy()
+        pose[:3, :3] = Rotation.from_rotvec(axis * amount).as_matrix() @ pose[:3, :3]
+        changed.append(_rested(replace(thing, world_from_object=pose), thing))
+    return _with_objects(shot, changed)
+
+
+def _layout(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Every object moves `amount` metres along the support: away from the others, or across if alone."""
+    objects = shot.world.objects
+    middle = np.mean([thing.world_from_object[:2, 3] for thing in objects], axis=0)
+    changed = []
+    for thing in objects:
+        out = thing.world_from_object[:2, 3] - middle
+        turn = rng.uniform(-0.8, 0.8)
+        free = rng.uniform(-np.pi, np.pi)
+        angle = np.arctan2(out[1], out[0]) + turn if np.linalg.norm(out) > 0.01 else free
+        pose = thing.world_from_object.copy()
+        pose[:2, 3] += amount * np.array([np.cos(angle), np.sin(angle)])
+        changed.append(replace(thing, world_from_object=rounded_pose(pose)))
+    return _with_objects(shot, changed)
+
+
+def _material(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Texture grain by a factor e^amount and gloss, up or down for each object."""
+    changed = []
+    for thing in shot.world.objects:
+        sign, gloss = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 1.0])
+        old = thing.material
+        new = replace(
+            old,
+            scale=old.scale * float(np.exp(sign * amount)),
+            roughness=float(np.clip(old.roughness * np.exp(gloss * amount), 0.08, 0.98)),
+            specular=float(np.clip(old.specular * np.exp(-gloss * amount), 0.01, 1.0)),
+        )
+        changed.append(replace(thing, material=new))
+    return _with_objects(shot, changed)
+
+
+def _colour(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Each object's colours go a share `amount` of the way to another hue."""
+    changed = [replace(thing, material=_tinted(thing.material, amount, rng)) for thing in shot.world.objects]
+    return _with_objects(shot, changed)
+
+
+def _lighting(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Lamps walk about the focus by `amount` radians and get warmer or cooler; ambient light with them."""
+    world = shot.world
+    side, warmth = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 1.0])
+    tint = np.exp(warmth * amount * np.array([0.35, 0.0, -0.35]))
+    focus = np.array(world.focus)
+    spin = Rotation.from_rotvec([0, 0, side * amount]).as_matrix()
+    half = np.array(world.room.size_m) / 2
+    lamps = []
+    for lamp in world.lights:
+        place = focus + spin @ (np.array(lamp.position) - focus)
+        place[:2] = np.clip(place[:2], -half[:2] + 0.2, half[:2] - 0.2)
+        lamps.append(replace(lamp, position=_vector(place), power=_vector(np.array(lamp.power) * tint)))
+    ambient = replace(
+        world.ambient,
+        sky=_vector(np.array(world.ambient.sky) * tint),
+        ground=_vector(np.array(world.ambient.ground) * tint),
+    )
+    return replace(shot, world=replace(world, lights=tuple(lamps), ambient=ambient))
+
+
+def _viewpoint(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """The camera walks about the focus by `amount` radians, and half as much up or down."""
+    camera, focus = shot.camera, np.array(shot.world.focus)
+    side, lift = rng.choice([-1.0, 1.0]), rng.choice([-0.5, 0.5])
+    centre = -camera.camera_from_world[:3, :3].T @ camera.camera_from_world[:3, 3]
+    out = centre - focus
+    flat = float(np.hypot(out[0], out[1]))
+    azimuth = np.arctan2(out[1], out[0]) + side * amount
+    elevation = np.clip(np.arctan2(out[2], flat) + lift * amount, 0.1, 1.3)
+    distance = float(np.linalg.norm(out))
+    level = np.cos(elevation)
+    eye = focus + distance * np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
+    fov_deg = float(np.degrees(2 * np.arctan(max(camera.size) / 2 / camera.K[0, 0])))
+    return replace(shot, camera=look_at(eye, focus, np.array([0.0, 0.0, 1.0]), fov_deg, camera.size))
+
+
+def _background(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
+    """Colours and grain of every structure surface go a share `amount` of the way to others."""
+    solids = []
+    for solid in shot.world.room.solids:
+        tinted = _tinted(solid.material, amount, rng)
+        grain = float(np.exp(rng.choice([-1.0, 1.0]) * amount))
+        solids.append(replace(solid, material=replace(tinted, scale=tinted.scale * grain)))
+    room = replace(shot.world.room, solids=tuple(solids))
+    return replace(shot, world=replace(shot.world, room=room))
+
+
+def _tinted(material: Material, share: float, rng: np.random.Generator) -> Material:
+    """Each colour mixed with a rotation of its own channels and a new brightness."""
+    turn, gain = int(rng.integers(1, 3)), float(np.exp(rng.normal(0, 0.3)))
+    mixed = []
+    for colour in material.colours:
+        old = np.array(colour)
+        vivid = np.clip(old + 0.6 * (old - old.mean()) + rng.uniform(-0.08, 0.08, 3), 0.02, 0.95)
+        new = np.clip(np.roll(vivid, turn) * gain, 0.02, 0.95)
+        mixed.append(_vector((1 - min(share, 1.0)) * old + min(share, 1.0) * new))
+    return replace(material, colours=(mixed[0], mixed[1], mixed[2]))
+
+
+def _rested(thing: ObjectInstance, before: ObjectInstance) -> ObjectInstance:
+    """`thing` raised or lowered so that its lowest point is where that of `before` was."""
+    pose = thing.world_from_object.copy()
+    pose[2, 3] += lowest_m(before) - lowest_m(thing)
+    return replace(thing, world_from_object=rounded_pose(pose))
+
+
+def lowest_m(thing: ObjectInstance) -> float:
+    """World height of the object's lowest vertex."""
+    vertices = bank.get_mesh(thing.mesh_key).vertices * thing.radius_m
+    return float((vertices @ thing.world_from_object[2, :3]).min() + thing.world_from_object[2, 3])
+
+
+def _with_objects(shot: Shot, objects: list[ObjectInstance]) -> Shot:
+    return replace(shot, world=replace(shot.world, objects=tuple(objects)))
+
+
+def _vector(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+_EDITS: dict[str, Callable[[Shot, float, np.random.Generator], Shot]] = {
+    "shape": _shape,
+    "pose": _pose,
+    "layout": _layout,
+    "material": _material,
+    "colour": _colour,
+    "lighting": _lighting,
+    "viewpoint": _viewpoint,
+    "background": _background,
+}
