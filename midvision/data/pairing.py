@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from midvision.data.options import Options
 from midvision.data.patterns import Found, resolve
 from midvision.data.photos import Framed, need_items, spread
 from midvision.data.shots import Shot, depth_of, frame_of, has_object, view_of
+from midvision.data.tables import read_rows
 from midvision.geometry.pose import compose, invert, relative_angle_deg
 from midvision.geometry.surface import covisibility
 
@@ -90,23 +90,6 @@ def _number(text: str, table: Path) -> float:
         return float(text)
     except ValueError as error:
         raise DataError(f"{table} has {text!r} where a number was expected.") from error
-
-
-def read_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of a CSV by column name; an error for a file that is empty or not text, or a line cut short."""
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            rows = []
-            for row in reader:
-                if None in row or any(value is None for value in row.values()):
-                    raise DataError(f"Line {reader.line_num} of {table} has not as many fields as the header.")
-                rows.append({str(name).strip(): str(value).strip() for name, value in row.items()})
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Table {table} cannot be read ({error}).", "A CSV with a header was expected.") from error
-    if not rows:
-        raise DataError(f"Table {table} has no rows.", "A CSV with a header and at least one row was expected.")
-    return rows
 
 
 def angle_bin(angle_deg: float) -> int:

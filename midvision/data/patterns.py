@@ -18,6 +18,7 @@ from pathlib import Path
 from midvision.core.errors import DataError, UsageError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+TRUTH_ENDINGS = (".npy", ".npz", ".pfm", ".txt", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def find(root: Path, pattern: str) -> list[Found]:
         match = expression.fullmatch(name)
         if match is None or path.name.startswith(".") or not path.is_file():
             continue
-        if pattern.endswith(".*") and path.suffix.lower() not in IMAGE_ENDINGS + (".npy", ".npz", ".txt"):
+        if pattern.endswith(".*") and path.suffix.lower() not in IMAGE_ENDINGS + TRUTH_ENDINGS:
             continue
         found.append(Found(path, match.groups()))
     return sorted(found, key=lambda entry: (natural(entry.id), natural(entry.path.as_posix())))
