@@ -1,0 +1,111 @@
+"""Images through an encoder, in batches, in the order asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from midvision.core.errors import DataError, EncoderError, MidvisionError
+from midvision.core.features import FeaturePlan, Features, ImageEncoder
+from midvision.core.items import Image
+from midvision.core.seeds import torch_generator
+from midvision.data.frames import resize_for_encoder
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+class _Reader(Dataset[Any]):
+    """Pictures by position. An error travels as a value, so that its text survives the worker process."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Tensor | MidvisionError:
+        try:
+            return self.images[position].load()
+        except MidvisionError as error:
+            return type(error)(error.wrong, error.expected, error.do)
+
+
+def extract(
+    encoder: ImageEncoder,
+    images: Mapping[str, Image],
+    ids: Sequence[str],
+    plan: FeaturePlan,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    device: str | torch.device = "cpu",
+) -> Iterator[tuple[list[str], Features]]:
+    """Features of `ids` in batches, in the plan's dtype, where the encoder put them."""
+    reader = _Reader([images[name] for name in ids])
+    start = 0
+    for pictures in _batches(reader, batch_size, workers):
+        names = list(ids[start : start + len(pictures)])
+        start += len(pictures)
+        yield names, encode_batch(encoder, names, pictures, plan, device)
+
+
+def encode_batch(
+    encoder: ImageEncoder,
+    ids: Sequence[str],
+    pictures: Sequence[Tensor | MidvisionError],
+    plan: FeaturePlan,
+    device: str | torch.device,
+) -> Features:
+    """Bring pictures to the plan's size, encode them, and round to the plan's dtype."""
+    for name, picture in zip(ids, pictures, strict=True):
+        if isinstance(picture, MidvisionError):
+            raise picture
+        if picture.shape != pictures[0].shape or picture.ndim != 3 or picture.shape[0] != 3:  # type: ignore[union-attr]
+            raise DataError(
+                f"Image {name!r} has shape {tuple(picture.shape)}, its neighbour {tuple(pictures[0].shape)}.",  # type: ignore[union-attr]
+                "All images of a data set have one size [3, H, W].",
+            )
+    batch = torch.stack([picture for picture in pictures if isinstance(picture, Tensor)])
+    features = encoder.encode(ids, resize_for_encoder(batch.to(device), plan.input_size), plan)
+    maps = tuple(_rounded(values, ids, plan) for values in features.maps)
+    return Features(maps, None if features.pooled is None else _rounded(features.pooled, ids, plan))
+
+
+def _rounded(values: Tensor, ids: Sequence[str], plan: FeaturePlan) -> Tensor:
+    rounded = values.detach().to(DTYPES[plan.dtype])
+    finite = torch.isfinite(rounded).flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        row = int((~finite).nonzero()[0])
+        if bool(torch.isfinite(values[row]).all()):
+            largest = float(values[row].abs().max())
+            raise EncoderError(
+                f"A feature of image {ids[row]!r} is {largest:.3g}, too large for {plan.dtype}.",
+                "float16 ends at 65504.",
+                "Use --feature-dtype float32.",
+            )
+        raise EncoderError(f"Features of image {ids[row]!r} hold NaN or infinite values.", "All must be finite.")
+    return rounded
+
+
+def _batches(reader: _Reader, batch_size: int, workers: int) -> Iterator[list[Any]]:
+    """Lists of pictures; worker processes only where there is more than one batch to share."""
+    workers = min(workers, -(-len(reader) // batch_size) - 1)
+    if workers <= 0:
+        for start in range(0, len(reader), batch_size):
+            yield [reader[row] for row in range(start, min(start + batch_size, len(reader)))]
+        return
+    # Readers are closures, which only a forked worker can inherit. The generator keeps the loader
+    # from drawing its own seed out of the global random state.
+    yield from DataLoader(
+        reader,
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=list,
+        generator=torch_generator("loader"),
+        multiprocessing_context="fork" if sys.platform != "win32" else None,
+    )
