@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-all check accept clean
+.PHONY: demo test test-all check clean
 
 # The stamp's name holds what was installed, so a changed pyproject.toml reinstalls.
 $(VENV)/installed-%: pyproject.toml

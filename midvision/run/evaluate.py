@@ -15,7 +15,7 @@ from midvision.encoders.plan import make_plan
 from midvision.features.cache import FeatureCache
 from midvision.features.source import open_source
 from midvision.probes.train import run_stream
-from midvision.run.guard import Guarded
+from midvision.run.guard import Guarded, join
 from midvision.run.options import RunOptions
 from midvision.run.plan import RunGroup, Unit
 
@@ -55,7 +55,7 @@ def evaluate_group(group: RunGroup, options: RunOptions) -> list[Evaluation]:
         started = time.perf_counter()
         source = open_features(encoder, [unit.train for unit in trained if unit.train], joint, device, options)
         shuffle = trained[0].protocol.train.shuffle
-        run_stream(source, list(learners.values()), shuffle=shuffle, progress=options.progress, purpose="train")
+        run_stream(source, join(list(learners.values())), shuffle=shuffle, progress=options.progress, purpose="train")
         clock["train_s"] = time.perf_counter() - started
 
     started = time.perf_counter()

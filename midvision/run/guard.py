@@ -1,4 +1,4 @@
-"""One unit inside the shared stream: it sees only its own layers, and its failure stays its own."""
+"""Units inside the shared stream: each sees only its own layers, and its failure stays its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from midvision.core.features import FeaturePlan, Features
 from midvision.core.scores import Scores
 from midvision.core.streams import Consumer, Learner, Scorer
+from midvision.probes.closed_form import share_design
 from midvision.tasks.task import Setting
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ class Guarded:
             return ()
         return self.consumer.wants(epoch)
 
-    def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
+    def own(self, features: Features) -> Features:
+        """The layers of this unit's plan."""
         maps = tuple(features.maps[row] for row in self.rows)
-        pooled = features.pooled if self.plan.pooled != "none" else None
-        self._try("feed", epoch, ids, Features(maps, pooled))
+        return Features(maps, features.pooled if self.plan.pooled != "none" else None)
+
+    def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
+        self._try("feed", epoch, ids, self.own(features))
 
     def end_epoch(self, epoch: int) -> None:
         self._try("end_epoch", epoch)
@@ -85,3 +89,49 @@ class Guarded:
         except Exception as error:
             self.error = error
             return None
+
+
+class Joined:
+    """Learners of several units that share one computation, fed once; its failure is theirs all."""
+
+    def __init__(self, consumer: Consumer, members: Sequence[Guarded]) -> None:
+        self.consumer, self.members = consumer, members
+
+    @property
+    def epochs(self) -> int:
+        return 0 if self.members[0].error else self.consumer.epochs
+
+    def wants(self, epoch: int) -> Collection[str]:
+        return () if self.members[0].error or epoch >= self.consumer.epochs else self.consumer.wants(epoch)
+
+    def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
+        self._try("feed", epoch, ids, self.members[0].own(features))
+
+    def end_epoch(self, epoch: int) -> None:
+        self._try("end_epoch", epoch)
+
+    def _try(self, step: str, *arguments: Any) -> None:
+        if self.members[0].error:
+            return
+        try:
+            getattr(self.consumer, step)(*arguments)
+        except Exception as error:
+            for member in self.members:
+                member.error = error
+
+
+def join(learners: Sequence[Guarded]) -> list[Consumer]:
+    """The learners as the stream should feed them: those that can share their sums together, others alone."""
+    owner = {id(core(entry.learner)): entry for entry in learners if entry.learner is not None}
+    consumers: list[Consumer] = []
+    for shared in share_design([core(entry.learner) for entry in learners if entry.learner is not None]):
+        members = [owner[id(member)] for member in getattr(shared, "members", (shared,))]
+        consumers.append(Joined(shared, members) if len(members) > 1 else members[0])
+    return consumers
+
+
+def core(learner: Any) -> Any:
+    """The learner inside a task's wrapping."""
+    while hasattr(learner, "inner"):
+        learner = learner.inner
+    return learner

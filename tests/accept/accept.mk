@@ -1,0 +1,22 @@
+# The long proofs, one target per line of the acceptance list. Each has a scaled-down twin in the suite.
+PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
+PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light
+
+.PHONY: accept $(PROOFS:%=accept-%)
+accept: $(PROOFS:%=accept-%)
+$(PROOFS:%=accept-%): $(VENV)/installed-dev
+
+accept-demo:        ; $(BIN)/python tests/accept/fresh_demo.py
+accept-renderer:    ; $(BIN)/python benchmarks/render.py && $(PROVE) tests/synth
+accept-controls:    ; $(PROVE) tests/accept/test_controls_small.py
+accept-ridge:       ; $(PROVE) tests/probes -k "ridge or closed"
+accept-overfit:     ; $(PROVE) tests/accept/test_overfit.py
+accept-protocols:   ; $(PROVE) tests/contracts/test_protocol_decisions.py
+accept-alignment:   ; $(PROVE) tests/accept/test_alignment_encoders.py tests/data/test_alignment_readers.py
+accept-realdata:    ; $(PROVE) tests/accept/test_realdata_tasks.py
+accept-cache:       ; $(PROVE) tests/features tests/run/test_passes.py
+accept-invariance:  ; $(PROVE) tests/accept/test_killed.py tests/run/test_invariance.py
+accept-intervals:   ; $(PROVE) tests/analysis
+accept-report:      ; $(PROVE) tests/browser
+accept-mutations:   ; $(BIN)/python tests/accept/mutations.py
+accept-light:       ; $(PROVE) tests/contracts/test_rooms.py tests/cli -k "light or help or rooms or doors or short"
