@@ -131,14 +131,14 @@ def group_sums(scores: Scores, metric: Metric) -> GroupSums:
     above, below = terms(metric, scores.columns)
     there = _there(scores.columns, metric)
     names, inverse = _group_rows(scores.groups)
-    return _sum_groups(above, below, there, len(names), inverse, there)
+    return _sum_groups(above, below, there, len(names), inverse)
 
 
 def _paired_sums(left: tuple[Scores, Metric], right: tuple[Scores, Metric]) -> tuple[GroupSums, GroupSums]:
     """Both sides over the items where both are defined, with the same groups in the same order."""
     there = _there(left[0].columns, left[1]) & _there(right[0].columns, right[1])
     names, inverse = _group_rows(left[0].groups)
-    sides = [_sum_groups(*terms(m, s.columns), there, len(names), inverse, there) for s, m in (left, right)]
+    sides = [_sum_groups(*terms(m, s.columns), there, len(names), inverse) for s, m in (left, right)]
     return sides[0], sides[1]
 
 
@@ -152,12 +152,10 @@ def _group_rows(groups: Sequence[str]) -> tuple[dict[str, int], np.ndarray]:
     return names, np.array([names[name] for name in groups], dtype=np.int64)
 
 
-def _sum_groups(
-    above: np.ndarray, below: np.ndarray, counted: np.ndarray, groups: int, inverse: np.ndarray, there: np.ndarray
-) -> GroupSums:
+def _sum_groups(above: np.ndarray, below: np.ndarray, there: np.ndarray, groups: int, inverse: np.ndarray) -> GroupSums:
     sums = [np.bincount(inverse, np.where(there, side, 0.0), groups) for side in (above, below)]
-    present = np.bincount(inverse, counted, groups) > 0
-    return GroupSums(sums[0][present], sums[1][present], int(counted.sum()))
+    present = np.bincount(inverse, there, groups) > 0
+    return GroupSums(sums[0][present], sums[1][present], int(there.sum()))
 
 
 def interval(sides: Sequence[GroupSums], seed: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -176,7 +174,8 @@ def interval(sides: Sequence[GroupSums], seed: int, n: int, level: float = LEVEL
 
 
 def _combine(values: Sequence[np.ndarray]) -> np.ndarray:
-    return values[0] if len(values) == 1 else values[0] - values[1]
+    combined: np.ndarray = values[0] if len(values) == 1 else values[0] - values[1]
+    return combined
 
 
 def _drawn(sides: Sequence[GroupSums], seed: int, n: int) -> np.ndarray:
@@ -189,8 +188,9 @@ def _drawn(sides: Sequence[GroupSums], seed: int, n: int) -> np.ndarray:
     for start in range(0, n, rows):
         counts = generator.multinomial(groups, even, size=min(rows, n - start)).astype(np.float64)
         found.append(_combine([ratio(counts @ side.above, counts @ side.below) for side in sides]))
-    values: np.ndarray = np.concatenate(found)
-    return values[np.isfinite(values)]
+    values = np.concatenate(found)
+    finite: np.ndarray = values[np.isfinite(values)]
+    return finite
 
 
 def _jackknife_error(left_out: np.ndarray) -> float:
