@@ -1,0 +1,232 @@
+"""Any vision model of transformers, read through its hidden states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from midvision.core.errors import DataError, EncoderError
+from midvision.core.features import EncoderInfo, LayerInfo
+from midvision.core.seeds import torch_generator
+from midvision.encoders.centres import measured_first_centres, rerandomise
+from midvision.encoders.encoder import Reading
+from midvision.encoders.plan import PIXEL_STATS
+from midvision.encoders.seeded import seeded
+
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+_FINAL_NORMS = ("layernorm", "layer_norm", "norm", "post_layernorm")
+
+
+def open_transformers(name: str, *, random_init: bool = False) -> HFBackbone:
+    """The model called `name` on the hub, or in a folder of that path.
+
+    With random weights only the configuration is read, and only from this machine.
+    """
+    transformers = _library()
+    try:
+        if random_init:
+            config = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
+            return HFBackbone(_random_network(config, name), PIXEL_STATS["imagenet"], name)
+        network = transformers.AutoModel.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The transformers model {name} cannot be opened: {str(error).splitlines()[0]}",
+            "It must be in the local cache, in a folder of that path, or on a hub that can be reached.",
+            "Fetch it once on a machine with network (HF_HOME), and unset HF_HUB_OFFLINE there.",
+        ) from error
+    return HFBackbone(network, read_statistics(name), name)
+
+
+def weights_file(name: str) -> Path | None:
+    """The checkpoint's main file on this machine, fetched if need be."""
+    hub: Any = _library().utils
+    for filename in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"):
+        try:
+            found = hub.cached_file(name, filename, _raise_exceptions_for_missing_entries=False)
+        except OSError:
+            return None
+        if found is not None:
+            return Path(found)
+    return None
+
+
+def read_statistics(name: str) -> Statistics:
+    """Mean and deviation from the checkpoint's own preprocessing file."""
+    hub: Any = _library().utils
+    try:
+        found = hub.cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    except OSError:
+        found = None
+    if found is None:
+        raise DataError(
+            f"{name} comes without preprocessor_config.json.",
+            "The pixel statistics it was trained with must be known.",
+            "Save its image processor beside it (processor.save_pretrained), or wrap the model yourself.",
+        )
+    settings = json.loads(Path(found).read_text(encoding="utf-8"))
+    if not settings.get("do_normalize", True):
+        return PIXEL_STATS["none"]
+    mean, std = settings.get("image_mean"), settings.get("image_std")
+    if mean is None or std is None:
+        raise DataError(f"preprocessor_config.json of {name} has no image_mean or image_std.", "Both are needed.")
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+
+class HFBackbone(nn.Module):
+    """A transformers vision model as a backbone.
+
+    Transformers: layer i is the output of block i (hidden state i + 1; hidden state 0 is the
+    embedding). Stage networks: the hidden states of their stages; those of a ResNet start with the
+    stem after pooling. Swin hands out each stage after its downsampling, unlike timm.
+    """
+
+    info: EncoderInfo
+
+    def __init__(self, network: nn.Module, statistics: Statistics, name: str) -> None:
+        super().__init__()
+        inner: nn.Module = getattr(network, "vision_model", network)
+        self.network: Any = inner.eval()
+        self.name = name
+        self._config: Any = inner.config
+        if hasattr(self._config, "mask_ratio"):
+            self._config.mask_ratio = 0.0
+        self._has_class, self._registers = _count_prefix(self.network, self._config)
+        self.info = self._look(statistics)
+
+    def read(self, pixels: Tensor, layers: Sequence[int], final_norm: bool) -> Reading:
+        size = (int(pixels.shape[2]), int(pixels.shape[3]))
+        states = self._states(pixels)
+        last = len(states) - 1
+        chosen = [self._norm(states[index]) if final_norm and index == last else states[index] for index in layers]
+        maps = tuple(self._as_map(state, size) for state in chosen)
+        token = chosen[-1][:, 0] if self._has_class and layers and layers[-1] == last else None
+        return Reading(maps, token)
+
+    def _states(self, pixels: Tensor) -> list[Tensor]:
+        """Outputs of all blocks `[B, N, C]` or stages `[B, C, h, w]`, without the embedding."""
+        wishes: dict[str, Any] = {"output_hidden_states": True, "interpolate_pos_encoding": True}
+        if hasattr(self._config, "mask_ratio"):
+            # Masked autoencoders shuffle their tokens by this noise even when they mask nothing.
+            count = (pixels.shape[2] // self._config.patch_size) * (pixels.shape[3] // self._config.patch_size)
+            wishes["noise"] = torch.arange(count, device=pixels.device).expand(len(pixels), -1).float()
+        try:
+            output = self.network(pixel_values=pixels, **wishes)
+        except (ValueError, TypeError, RuntimeError) as error:
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            raise EncoderError(
+                f"transformers' {self.name} cannot take images of {tuple(pixels.shape[2:])}: {error}",
+                "A vision model that takes pixel_values of any size is expected.",
+                "Choose its native size with --image-size, or another model.",
+            ) from error
+        states = list(getattr(output, "reshaped_hidden_states", None) or output.hidden_states or ())
+        if len(states) < 2:
+            raise EncoderError(f"transformers' {self.name} hands out no hidden states.", "One per layer is needed.")
+        stages = len(getattr(self._config, "depths", None) or getattr(self._config, "hidden_sizes", None) or ())
+        if states[0].ndim == 3 or not stages:
+            return states[1:] if states[0].ndim == 3 else states
+        return states if self._config.model_type == "resnet" else states[len(states) - stages :]
+
+    def _norm(self, state: Tensor) -> Tensor:
+        for owner in (self.network, getattr(self.network, "model", None)):
+            for name in _FINAL_NORMS:
+                norm = getattr(owner, name, None)
+                if isinstance(norm, nn.Module) and state.ndim == 3:
+                    normed: Tensor = norm(state)
+                    return normed
+        return state
+
+    def _as_map(self, state: Tensor, size: tuple[int, int]) -> Tensor:
+        if state.ndim == 4:
+            return state
+        patch = self._patch()
+        grid = (size[0] // patch, size[1] // patch)
+        extra = int(self._has_class) + self._registers
+        if state.shape[1] != grid[0] * grid[1] + extra:
+            raise EncoderError(
+                f"transformers' {self.name} gave {state.shape[1]} tokens for {size[0]} x {size[1]} pixels.",
+                f"{grid[0]} x {grid[1]} patches and {extra} other tokens were expected.",
+                "Wrap the model yourself with midvision.wrap and declare its tokens.",
+            )
+        return state[:, extra:].transpose(1, 2).reshape(len(state), state.shape[2], *grid)
+
+    def _patch(self) -> int:
+        patch = getattr(self._config, "patch_size", None)
+        if isinstance(patch, list | tuple):
+            patch = patch[0] if len(set(patch)) == 1 else None
+        if not isinstance(patch, int):
+            raise EncoderError(f"transformers' {self.name} declares no square patch_size.", "One is needed.")
+        return patch
+
+    def _look(self, statistics: Statistics) -> EncoderInfo:
+        stages = bool(getattr(self._config, "depths", None) or getattr(self._config, "hidden_sizes", None))
+        multiple = 32 if stages else self._patch()
+        size = (7 * 32, 7 * 32) if stages else (4 * multiple, 4 * multiple)
+        with torch.no_grad():
+            states = self._states(torch.zeros(1, 3, *size))
+        maps = [self._as_map(state, size) for state in states]
+        strides = [size[0] // int(values.shape[2]) for values in maps]
+        return EncoderInfo(
+            layers=tuple(
+                LayerInfo(int(values.shape[1]), stride, centre)
+                for values, stride, centre in zip(maps, strides, self._centres(strides, size, stages))
+            ),
+            kind="stages" if stages else "transformer",
+            stem_layers=int(self._config.model_type == "resnet"),
+            pooled_channels=int(maps[-1].shape[1]),
+            has_class_token=self._has_class,
+            register_tokens=self._registers,
+            pixel_mean=statistics[0],
+            pixel_std=statistics[1],
+            size_multiple=max(strides),
+            parameters=sum(p.numel() for p in self.network.parameters()),
+        )
+
+    def _centres(self, strides: list[int], size: tuple[int, int], stages: bool) -> list[float]:
+        """Half a patch for plain transformers; the others are measured on a random twin."""
+        if not stages or self._config.model_type in ("convnext", "convnextv2", "dinov3_convnext", "swin", "swinv2"):
+            return [stride / 2 for stride in strides]
+        if self._config.model_type == "resnet":
+            return [0.5] * len(strides)
+        own, twin = self.network, _random_network(self._config, "centre twin")
+        generator = torch_generator("centre twin", self.name)
+
+        def read(pixels: Tensor) -> list[Tensor]:
+            rerandomise(twin, generator)
+            return self._states(pixels)
+
+        self.network = getattr(twin, "vision_model", twin)
+        try:
+            return measured_first_centres(read, size, strides)
+        finally:
+            self.network = own
+
+
+def _count_prefix(network: nn.Module, config: Any) -> tuple[bool, int]:
+    """Class token and other extra tokens, from the parameters that hold them."""
+    names = {name.rsplit(".", 1)[-1] for name, _ in network.named_parameters()}
+    registers = int(getattr(config, "num_register_tokens", 0) or 0) if "register_tokens" in names else 0
+    return bool(names & {"cls_token", "class_embedding"}), registers + int("distillation_token" in names)
+
+
+def _random_network(config: Any, purpose: str) -> nn.Module:
+    with seeded("random weights", "transformers", purpose):
+        network: nn.Module = _library().AutoModel.from_config(config)
+    return network.eval()
+
+
+def _library() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise DataError(
+            "The transformers library is not installed.",
+            "Models with ids transformers:ORG/NAME need it.",
+            "pip install 'midvision[transformers]'",
+        ) from error
+    return transformers
