@@ -29,9 +29,23 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlBounds:
+    """What the controls must reach on the headline with the built-in suite, for the task to mean anything.
+
+    The oracle scores at least `oracle_at_least`; noise at most `noise_above_floor` above the floor,
+    which is the constant predictor of a trained task and chance of a matching or choosing one.
+    The shuffled oracle knows no more than noise.
+    """
+
+    oracle_at_least: float
+    noise_above_floor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A question to an encoder. One behaviour may serve several tasks that differ in data only.
 
+    `learner` is None where nothing is trained; `scorer` gets the fitted learner, or None.
     `metrics[0]` is the headline. `data_set` names the card that serves the task when the person
     gives no data; None means `--data` is required. `layers` None asks for the field's four.
     """
@@ -49,6 +63,7 @@ class Task:
     protocols: Mapping[str, Protocol]
     learner: Callable[[Setting, Dataset], Learner] | None
     scorer: Callable[[Setting, Dataset, Any], Scorer]
+    bounds: ControlBounds | None = None
 
 
 @cache
