@@ -163,29 +163,34 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _fit_path(x: Tensor, y: Tensor, n_classes: int, penalties: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
     """Multinomial logistic regressions `(weights [n, C], bias [n])`, each started from the one before."""
-    channels = x.shape[1]
-    start, fits = np.zeros(n_classes * (channels + 1)), []
+    rows, truth = x.numpy(), np.eye(n_classes)[y.numpy()]
+    start, fits = np.zeros(n_classes * (rows.shape[1] + 1)), []
     for penalty in penalties:
         solution = minimize(
             _objective,
             start,
-            args=(x, y, n_classes, penalty),
+            args=(rows, truth, penalty),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": _ITERATIONS, "ftol": 1e-12, "gtol": 1e-7},
+            options={"maxiter": _ITERATIONS, "ftol": 1e-11, "gtol": 1e-7},
         )
         start = solution.x
-        table = torch.from_numpy(start.copy()).reshape(n_classes, channels + 1)
+        table = torch.from_numpy(start.copy()).reshape(n_classes, -1)
         fits.append((table[:, :-1].contiguous(), table[:, -1].contiguous()))
     return fits
 
 
-def _objective(flat: np.ndarray, x: Tensor, y: Tensor, n_classes: int, penalty: float) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy plus half the penalty times the squared weights (not the bias), and its gradient."""
-    table = torch.from_numpy(flat).reshape(n_classes, x.shape[1] + 1)
+def _objective(flat: np.ndarray, x: np.ndarray, truth: np.ndarray, penalty: float) -> tuple[float, np.ndarray]:
+    """Mean cross-entropy plus half the penalty times the squared weights (not the bias), and its gradient.
+
+    `x [N, C]`, `truth [N, n]` one-hot.
+    """
+    table = flat.reshape(truth.shape[1], -1)
     weights = table[:, :-1]
     logits = x @ weights.T + table[:, -1]
-    loss = functional.cross_entropy(logits, y) + 0.5 * penalty * weights.square().sum()
-    slope = (torch.softmax(logits, 1) - functional.one_hot(y, n_classes)) / x.shape[0]
-    gradient = torch.cat((slope.T @ x + penalty * weights, slope.sum(0)[:, None]), 1)
-    return float(loss), gradient.flatten().numpy()
+    logits -= logits.max(1, keepdims=True)
+    log_share = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    loss = -(truth * log_share).sum() / len(x) + 0.5 * penalty * np.square(weights).sum()
+    slope = (np.exp(log_share) - truth) / len(x)
+    gradient = np.concatenate((slope.T @ x + penalty * weights, slope.sum(0)[:, None]), 1)
+    return float(loss), gradient.ravel()

@@ -34,58 +34,66 @@ class RidgeFit:
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """Normal equations of standardised rows: `a [C, C]` with unit diagonal, `b [C, K]`."""
+    """Standardised rows: `a [C, C]` with unit diagonal (zero for channels that do not move)."""
 
     mean: Tensor
     scale: Tensor
+    moves: Tensor
     a: Tensor
-    b: Tensor
-    target_mean: Tensor
+
+    def targets(self, sums: TargetSums, weight: float) -> Tensor:
+        """Right-hand side `[C, K]` of the normal equations."""
+        mean = sums.targets / weight
+        b = (sums.cross / weight - self.mean[:, None] * mean) / self.scale[:, None]
+        return torch.where(self.moves[:, None], b, torch.zeros_like(b))
 
 
 def fit_ridges(rows: Sequence[RowSums], targets: Sequence[Sequence[TargetSums]]) -> list[RidgeFit]:
     """One fit per entry of `targets` (each a list over folds) from the shared `rows` (a list over folds).
 
+    The factorisations are shared, the solutions are not, so a fit has the same bits in any company.
     Standardisation is refitted without the held-out fold. Ties take the larger penalty.
     """
     total = _total(rows)
-    joint = [_joined([slot[fold] for slot in targets]) for fold in range(len(rows))]
-    widths = [slot[0].targets.numel() for slot in targets]
-    everything = joint[0]
-    for part in joint[1:]:
-        everything = everything.plus(part)
-    errors = _held_out_errors(rows, joint, total, everything) if len(rows) > 1 else None
-    standard = _standardise(total, everything)
-    fits, start, solved = [], 0, dict[float, Tensor]()
-    for width in widths:
-        chosen, curve = WITHOUT_CHOICE, tuple[float, ...]()
+    sums = [_total_targets(slot) for slot in targets]
+    errors = _held_out_errors(rows, targets, total, sums) if len(rows) > 1 else None
+    standard = _standardise(total)
+    factors: dict[float, Tensor] = {}
+    fits = []
+    for slot, everything in enumerate(sums):
+        penalty, curve = WITHOUT_CHOICE, tuple[float, ...]()
         if errors is not None:
-            curve = tuple(float(e) for e in errors[:, start : start + width].sum(1) / total.weight)
-            chosen = min(zip(curve, PENALTIES), key=lambda pair: (pair[0], -pair[1]))[1]
-        if chosen not in solved:
-            solved[chosen] = _solve(standard.a, chosen, standard.b)
-        weights = solved[chosen][:, start : start + width].clone()
-        centre = standard.target_mean[start : start + width].clone()
-        fits.append(RidgeFit(standard.mean, standard.scale, weights, centre, chosen, curve))
-        start += width
+            curve = tuple(float(error) / total.weight for error in errors[slot])
+            penalty = min(zip(curve, PENALTIES), key=lambda pair: (pair[0], -pair[1]))[1]
+        if penalty not in factors:
+            factors[penalty] = _factor(standard.a, penalty)
+        weights = torch.cholesky_solve(standard.targets(everything, total.weight), factors[penalty])
+        intercept = everything.targets / total.weight
+        fits.append(RidgeFit(standard.mean, standard.scale, weights, intercept, penalty, curve))
     return fits
 
 
 def _held_out_errors(
-    rows: Sequence[RowSums], joint: Sequence[TargetSums], total: RowSums, everything: TargetSums
+    rows: Sequence[RowSums],
+    targets: Sequence[Sequence[TargetSums]],
+    total: RowSums,
+    sums: Sequence[TargetSums],
 ) -> Tensor:
-    """Summed squared errors `[penalties, K]` of every fold under the fit to the others."""
-    errors = torch.zeros((len(PENALTIES), everything.targets.numel()), dtype=torch.float64, device=total.gram.device)
-    for held_rows, held_targets in zip(rows, joint, strict=True):
-        rest = RowSums(total.gram - held_rows.gram, total.rows - held_rows.rows, total.weight - held_rows.weight)
-        if held_rows.weight <= 0 or rest.weight <= 0:
+    """Summed squared errors `[slots, penalties]` of every fold under the fit to the others."""
+    errors = torch.zeros((len(targets), len(PENALTIES)), dtype=torch.float64)
+    for fold, held in enumerate(rows):
+        weight = total.weight - held.weight
+        if held.weight <= 0 or weight <= 0:
             continue
-        standard = _standardise(rest, everything.minus(held_targets))
-        del rest
+        standard = _standardise(RowSums(total.gram - held.gram, total.rows - held.rows, weight))
+        rest = [everything.minus(slot[fold]) for everything, slot in zip(sums, targets, strict=True)]
+        sides = [standard.targets(part, weight) for part in rest]
         for index, penalty in enumerate(PENALTIES):
-            slope = _solve(standard.a, penalty, standard.b) / standard.scale[:, None]
-            intercept = standard.target_mean - standard.mean @ slope
-            errors[index] += _squared_error(held_rows, held_targets, slope, intercept)
+            factor = _factor(standard.a, penalty)
+            for slot, (part, side) in enumerate(zip(rest, sides, strict=True)):
+                slope = torch.cholesky_solve(side, factor) / standard.scale[:, None]
+                intercept = part.targets / weight - standard.mean @ slope
+                errors[slot, index] += float(_squared_error(held, targets[slot][fold], slope, intercept).sum())
     return errors
 
 
@@ -96,31 +104,29 @@ def _squared_error(rows: RowSums, targets: TargetSums, slope: Tensor, intercept:
     return (targets.squares - 2 * agreement + fitted).clamp_min(0)
 
 
-def _standardise(rows: RowSums, targets: TargetSums) -> _Standard:
-    mean, target_mean = rows.rows / rows.weight, targets.targets / rows.weight
+def _standardise(rows: RowSums) -> _Standard:
+    mean = rows.rows / rows.weight
     a = (rows.gram / rows.weight).addr_(mean, mean, alpha=-1)
     variance = a.diagonal().clone()
-    # A channel that does not move carries nothing; scale 1 leaves its weight at zero.
+    # A channel that does not move carries nothing; zeros in its place leave its weight at zero.
     moves = variance > 1e-12 * (mean.square() + 1e-12)
     scale = torch.where(moves, variance.clamp_min(0).sqrt(), torch.ones_like(variance))
-    a /= scale[:, None]
-    a /= scale[None, :]
-    b = (targets.cross / rows.weight - mean[:, None] * target_mean) / scale[:, None]
-    still = ~moves
-    a[still], b[still] = 0.0, 0.0
-    a[:, still] = 0.0
-    return _Standard(mean, scale, a, b, target_mean)
+    inverse = torch.where(moves, 1 / scale, torch.zeros_like(scale))
+    a *= inverse[:, None]
+    a *= inverse[None, :]
+    return _Standard(mean, scale, moves, a)
 
 
-def _solve(a: Tensor, penalty: float, b: Tensor) -> Tensor:
-    """`(a + penalty I)^-1 b` by Cholesky; `a` is semi-definite up to rounding."""
+def _factor(a: Tensor, penalty: float) -> Tensor:
+    """Cholesky factor of `a + penalty I`; `a` is semi-definite up to rounding."""
     shifted = a.clone()
     shifted.diagonal().add_(penalty)
+    factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(shifted)
     if int(failed):
-        shifted.diagonal().add_(penalty + 1e-9 * a.shape[0])
+        shifted.diagonal().add_(1e-9 * a.shape[0])
         factor = torch.linalg.cholesky(shifted)
-    return torch.cholesky_solve(b, factor)
+    return factor
 
 
 def _total(rows: Sequence[RowSums]) -> RowSums:
@@ -132,10 +138,8 @@ def _total(rows: Sequence[RowSums]) -> RowSums:
     return total
 
 
-def _joined(parts: Sequence[TargetSums]) -> TargetSums:
-    """The targets of several slots side by side."""
-    return TargetSums(
-        torch.cat([p.cross for p in parts], 1),
-        torch.cat([p.targets for p in parts]),
-        torch.cat([p.squares for p in parts]),
-    )
+def _total_targets(folds: Sequence[TargetSums]) -> TargetSums:
+    total = folds[0]
+    for part in folds[1:]:
+        total = total.plus(part)
+    return total
