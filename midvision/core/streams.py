@@ -25,7 +25,8 @@ class FeatureSource(Protocol):
 class Consumer(Protocol):
     """Something fed by a stream. It buffers what it needs, so batch borders cannot matter to it."""
 
-    epochs: int
+    @property
+    def epochs(self) -> int: ...
 
     def wants(self, epoch: int) -> Collection[str]:
         """Image ids this consumer must see in this epoch; empty when it is done."""

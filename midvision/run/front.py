@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midvision.core.features import ImageEncoder
     from midvision.results.query import Results
 
+
 def evaluate(
     model: str | ImageEncoder | Sequence[str | ImageEncoder],
     tasks: str | Sequence[str] = "synth",

@@ -79,13 +79,13 @@ def run_group(group: RunGroup, options: RunOptions, outcome: Outcome) -> None:
             raise
         evaluations = [Evaluation(unit, error=error) for unit in group.units]
     for evaluation in evaluations:
-        unit, error = evaluation.unit, evaluation.error
-        if error is not None:
+        unit, cause = evaluation.unit, evaluation.error
+        if cause is not None:
             if options.fail_fast:
-                raise error
-            text = "".join(traceback.format_exception(error))
-            write_failure(options.output, describe_failure(unit, error, text))
-            outcome.failures.append(RunFailure(unit.model.id, unit.task.name, error))
+                raise cause
+            text = "".join(traceback.format_exception(cause))
+            write_failure(options.output, describe_failure(unit, cause, text))
+            outcome.failures.append(RunFailure(unit.model.id, unit.task.name, cause))
             continue
         assert evaluation.scores is not None
         state = evaluation.learner.state() if evaluation.learner else None

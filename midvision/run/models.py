@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midvision.core.errors import UsageError
 
@@ -47,7 +47,7 @@ class Model:
 
 def as_models(models: str | ImageEncoder | Sequence[str | ImageEncoder], weights: str | None = None) -> list[Model]:
     """Ids, comma lists and encoder objects as a list without repeats."""
-    several = [models] if isinstance(models, str) or hasattr(models, "encode") else list(models)
+    several: list[Any] = list(models) if isinstance(models, list | tuple) else [models]
     found: dict[str, Model] = {}
     for entry in several:
         if isinstance(entry, str):

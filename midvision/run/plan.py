@@ -208,5 +208,7 @@ def parse_data(text: str) -> DataSpec:
     if not colon or not path:
         from midvision.data.card import all_sets
 
-        raise UsageError(f"--data {text!r} is not READER:PATH.", nearest(reader, all_sets()), "See: midvision list data")
+        raise UsageError(
+            f"--data {text!r} is not READER:PATH.", nearest(reader, all_sets()), "See: midvision list data"
+        )
     return DataSpec(set=reader, path=path)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from midvision.core.features import EncoderInfo, FeaturePlan, Features, LayerInfo
 from midvision.core.items import (
     Dataset,
@@ -26,7 +28,6 @@ from midvision.core.settings import stable_hash
 from midvision.core.specs import DataSpec
 from midvision.data import card as cards
 from midvision.run.options import RunOptions
-from torch import Tensor
 
 SIDE, COUNT = 64, 12
 MEMORY = DataSpec(set="memory", path="memory")
@@ -64,9 +65,7 @@ def view(name: str, step_m: float) -> View:
 def items_for(content: str, names: Sequence[str], group: Callable[[int], str]) -> list[Item]:
     count = len(names)
     if content in ("segmentation", "depth", "normals"):
-        return [
-            DenseItem(f"{content}/{n}", group(i), n, lambda n=n: target(content, n)) for i, n in enumerate(names)
-        ]
+        return [DenseItem(f"{content}/{n}", group(i), n, lambda n=n: target(content, n)) for i, n in enumerate(names)]
     if content == "scene-pairs":
         return [
             PairItem(f"pair{i}", group(i), view(names[i], 0.0), view(names[(i + 1) % count], 0.05))

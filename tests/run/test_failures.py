@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from midvision.core.errors import DataError, UsageError
 from midvision.core.features import Features
 from midvision.core.specs import DataSpec, RunSpec

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from midvision.core.specs import DataSpec, ProbeSpec
 from midvision.results.query import Results
 from midvision.run.front import evaluate
 from midvision.run.options import RunOptions
 from midvision.zoo.load import load_model
 
+MODEL = "random/vit_tiny_patch16_224"
 TASKS = ["segmentation", "depth", "normals", "scene-pairs", "triplets", "labels"]
 PROBES = ["ridge", ProbeSpec(name="linear", steps=6)]
 TOLERANCE = 2e-3
@@ -32,16 +34,18 @@ def same(first: Results, second: Results, tolerance: float = TOLERANCE) -> None:
         one, two = record.scores(), right[name].scores()
         assert one.ids == two.ids
         for column, values in one.columns.items():
-            np.testing.assert_allclose(values, two.columns[column], atol=tolerance, rtol=tolerance, err_msg=f"{name} {column}")
+            np.testing.assert_allclose(
+                values, two.columns[column], atol=tolerance, rtol=tolerance, err_msg=f"{name} {column}"
+            )
 
 
 @pytest.fixture
 def score(memory_set: DataSpec, options: RunOptions, tmp_path: Path) -> Callable[..., Results]:
-    def run(label: str, model: Any = "random/vit_tiny_patch16_224", tasks: list[str] = TASKS, **changes: Any) -> Results:
+    def run(
+        label: str, model: Any = "random/vit_tiny_patch16_224", tasks: list[str] = TASKS, **changes: Any
+    ) -> Results:
         folders = {"output": tmp_path / label, "cache_folder": tmp_path / f"features-{label}"}
-        return evaluate(
-            model, tasks, data=memory_set, probe=PROBES, options=replace(options, **{**folders, **changes})
-        )
+        return evaluate(model, tasks, data=memory_set, probe=PROBES, options=replace(options, **{**folders, **changes}))
 
     return run
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from midvision.core.specs import DataSpec, ProbeSpec
 from midvision.run.front import evaluate
 from midvision.run.options import RunOptions
@@ -14,8 +15,8 @@ from midvision.run.options import RunOptions
 TASKS = ["segmentation", "depth", "normals", "scene-pairs", "triplets"]
 TRAINED = ["segmentation", "depth", "normals"]
 COUNT = 12
-FEW = [ProbeSpec(name="linear", steps=20)]
-TWELVE = [ProbeSpec(name="linear", steps=steps) for steps in range(9, 21)]
+FEW = [ProbeSpec(name="linear", steps=4)]
+TWELVE = [ProbeSpec(name="linear", steps=steps) for steps in range(1, 13)]
 
 
 @pytest.mark.parametrize("probes", [FEW, TWELVE], ids=["1 probe", "12 probes"])
