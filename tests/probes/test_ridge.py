@@ -231,7 +231,7 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
             assert learner._store is not None
             peaks.append((count, _bytes(learner._store)))
     few, many = (max(size for count, size in peaks if count == wanted) for wanted in (300, 900))
-    assert many <= few and max(p.rows for p in learner._store._pending) < 2048
+    assert many < 1.1 * few and max(p.rows for p in learner._store._pending) < 2048
 
 
 def test_ties_take_the_larger_penalty() -> None:
