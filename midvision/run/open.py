@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from midvision.core.catalog import pick
 from midvision.data.card import Request
 from midvision.data.card import open_data as open_request
-from midvision.run.front import data_spec
 from midvision.run.plan import resolve_protocol, task_data
 from midvision.tasks.task import all_tasks
 
@@ -47,6 +46,7 @@ def open_data(
 ) -> Dataset:
     """The data set that a task reads: images and items by id, under the protocol's image rules."""
     from midvision.core.specs import RunSpec
+    from midvision.run.front import data_spec
 
     found = pick("task", task, all_tasks())
     chosen = task_data(found, data_spec(data, preset, difficulty))

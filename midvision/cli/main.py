@@ -1,0 +1,131 @@
+"""The command line: parse, call, print. Nothing heavy is imported before the arguments are understood."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from midvision.cli import (
+    cache_command,
+    demo_command,
+    doctor_command,
+    list_command,
+    result_commands,
+    run_command,
+    show_command,
+    validate_command,
+)
+from midvision.cli.terminal import say
+from midvision.core.errors import MidvisionError
+
+INTERRUPTED = 130
+
+
+def build_app() -> typer.Typer:
+    """The commands, in the order of the help page."""
+    app = typer.Typer(
+        name="midvision",
+        help="What a frozen vision encoder knows about the structure of a scene.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "token_normalize_func": lambda name: name.replace("_", "-"),
+        },
+    )
+    app.callback()(_common)
+    commands: dict[str, Callable[..., Any]] = {
+        "demo": demo_command.demo,
+        "run": run_command.run,
+        "show": show_command.show,
+        "validate": validate_command.validate,
+        "report": result_commands.report,
+        "compare": result_commands.compare,
+        "export": result_commands.export,
+        "doctor": doctor_command.doctor,
+    }
+    for name, command in commands.items():
+        app.command(name)(command)
+    for name, group in (("list", list_command.build()), ("cache", cache_command.build())):
+        app.add_typer(group, name=name)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"midvision {version('midvision')}")
+        raise typer.Exit
+
+
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What a frozen vision encoder knows about the structure of a scene."""
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: run the command and leave with its exit code."""
+    raise SystemExit(main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code instead of leaving."""
+    command = typer.main.get_command(build_app())
+    try:
+        code = command.main(args=arguments, prog_name="midvision", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
+    except MidvisionError as error:
+        return _tell(error, arguments)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        return _tell_unexpected(error, arguments)
+
+
+def _tell(error: MidvisionError, arguments: Sequence[str]) -> int:
+    if _verbose(arguments):
+        import traceback
+
+        traceback.print_exc()
+    say(f"Error: {error.wrong}")
+    for sentence in (error.expected, error.do):
+        if sentence:
+            say(f"  {sentence}")
+    return error.exit_code
+
+
+def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    """Usage errors of the parser keep its wording; anything else is our defect and shows its traceback with -v."""
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        if not error.format_message():
+            return int(getattr(error, "exit_code", 2))
+        if context is not None:
+            say(context.get_usage())
+        say(f"Error: {error.format_message()}")
+        return int(getattr(error, "exit_code", 2))
+    if type(error).__name__ == "Abort":
+        say("Interrupted.")
+        return INTERRUPTED
+    if _verbose(arguments):
+        import traceback
+
+        traceback.print_exc()
+    say(f"Error: {type(error).__name__}: {error}")
+    say("  This is not expected. -v shows where it happened.")
+    return 1
+
+
+def _verbose(arguments: Sequence[str]) -> bool:
+    return "-v" in arguments or "--verbose" in arguments

@@ -1,0 +1,101 @@
+"""`midvision report|compare|export`: what to do with a results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from midvision.cli import options as o
+from midvision.cli.terminal import put_json, put_table, say
+
+if TYPE_CHECKING:
+    from midvision.results.query import Results
+    from midvision.results.record import ResultRecord
+
+TaskFilter = Annotated[str | None, typer.Option("--task", "-t", help="Only tasks matching this glob.")]
+ProtocolFilter = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
+ProbeFilter = Annotated[str | None, typer.Option("--probe", help="Only this probe.")]
+
+
+def report(
+    results: o.Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Only models matching this glob.")] = None,
+    task: TaskFilter = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    open: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
+    json: o.Json = False,
+) -> None:
+    """One self-contained HTML page of a results folder; it opens offline."""
+    from midvision.report.page import TITLE, write_report
+    from midvision.results.query import load_results
+
+    found = load_results(results).where(model=model, task=task)
+    write_report(
+        found.records, output, failures=[*found.failures, *found.unreadable], title=title or TITLE, source=str(results)
+    )
+    if json:
+        put_json({"page": str(output.resolve()), "records": len(found), "failures": len(found.failures)})
+    else:
+        say(f"Report: {output.resolve()} ({len(found)} records, {output.stat().st_size / 2**20:.1f} MiB)")
+    if open:
+        import webbrowser
+
+        webbrowser.open(output.resolve().as_uri())
+
+
+def export(
+    results: o.Results,
+    format: Annotated[o.Format, typer.Option("--format", help="Of the text.")] = o.Format.csv,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout without it.")] = None,
+    task: TaskFilter = None,
+) -> None:
+    """All results as CSV, JSON, LaTeX or Markdown."""
+    from midvision.core.places import write_text
+    from midvision.report.tables import WRITERS
+    from midvision.results.query import load_results
+
+    text = WRITERS[format.value](load_results(results).where(task=task))
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+        say(f"Wrote {output}")
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="Model id, or the start of a run hash.")],
+    b: Annotated[str, typer.Argument(help="The model to compare it with.")],
+    task: TaskFilter = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Results folder [default: MIDVISION_OUTPUT].")
+    ] = None,
+    protocol: ProtocolFilter = None,
+    probe: ProbeFilter = None,
+    json: o.Json = False,
+) -> None:
+    """Paired difference A - B with its interval, over the same items; refuses what is not comparable."""
+    from midvision.core.places import output_dir
+    from midvision.report.difference import compare_all
+    from midvision.results.query import load_results
+
+    found = load_results(results or output_dir()).where(task=task, protocol=protocol, probe=probe)
+    differences = compare_all(of_model(found, a), of_model(found, b))
+    if json:
+        return put_json([difference.as_dict() for difference in differences])
+    rows = [difference.words() for difference in differences]
+    return put_table(["task", "metric", a, b, "A - B", "95 % interval", "verdict"], rows, numbers=2)
+
+
+def of_model(results: Results, name: str) -> list[ResultRecord]:
+    """Records of a model by id, or the record whose run hash starts so."""
+    from midvision.core.errors import UsageError, nearest
+
+    named = [record for record in results if record.model_id == name]
+    if not named:
+        named = [record for record in results if len(name) >= 4 and record.run_hash.startswith(name)]
+    if not named:
+        raise UsageError(f"There is no result of {name!r}.", nearest(name, results.models()))
+    return named
