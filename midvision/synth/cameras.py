@@ -30,6 +30,12 @@ class Camera:
         """Where it stands in the world, `[3]`."""
         return -np.linalg.solve(self.camera_from_world[:3, :3], self.camera_from_world[:3, 3])
 
+    def directions(self, points: np.ndarray) -> np.ndarray:
+        """World directions `[N, 3]` with camera z = 1 through `points [N, 2]` (row, column) in pixels."""
+        homogeneous = np.stack([points[:, 1], points[:, 0], np.ones(len(points))], -1)
+        world_from_pixel = np.linalg.inv(self.K @ self.camera_from_world[:3, :3])
+        return np.ascontiguousarray(homogeneous @ world_from_pixel.T)
+
 
 def look_at(
     eye: np.ndarray, target: np.ndarray, up: np.ndarray, fov_deg: float, size: tuple[int, int], roll_deg: float = 0.0

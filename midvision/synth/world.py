@@ -72,8 +72,8 @@ def sample_world(
     (world from object) is given, in exactly that orientation. `families` and `n_objects` replace what
     the shape and clutter axes would choose; `scene_type` is one of `SCENE_TYPES`.
     """
-    from midvision.synth.world_objects import furnish
     from midvision.synth.world_lights import light_room, sample_sensor
+    from midvision.synth.world_objects import furnish
     from midvision.synth.world_rooms import sample_room
 
     setting = sample_room(axes, rng, kind, scene_type)
