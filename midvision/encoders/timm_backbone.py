@@ -23,6 +23,8 @@ from midvision.encoders.encoder import Reading
 from midvision.encoders.positions import rebuilt_for_size
 from midvision.encoders.seeded import seeded
 
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+
 # Wishes a family may not know; the first that its constructor accepts is taken.
 _FLEXIBLE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 
@@ -67,7 +69,7 @@ class TimmBackbone(nn.Module):
 
     info: EncoderInfo
 
-    def __init__(self, network: nn.Module, arch: str) -> None:
+    def __init__(self, network: nn.Module, arch: str, statistics: Statistics | None = None) -> None:
         super().__init__()
         if not hasattr(network, "forward_intermediates"):
             raise EncoderError(
@@ -82,7 +84,7 @@ class TimmBackbone(nn.Module):
         self._flexible = isinstance(network, ResNet | ConvNeXt) or bool(getattr(network, "dynamic_img_size", False))
         self._resized: dict[tuple[int, int], nn.Module] = {}
         self._native_sizes: set[tuple[int, int]] = set()
-        self.info = self._look()
+        self.info = self._look(statistics or self._pixel_statistics())
 
     def read(self, pixels: Tensor, layers: Sequence[int], final_norm: bool) -> Reading:
         size = (int(pixels.shape[2]), int(pixels.shape[3]))
@@ -141,7 +143,7 @@ class TimmBackbone(nn.Module):
                 f"Ask for that size: --image-size {native[0]}.",
             ) from error
 
-    def _look(self) -> EncoderInfo:
+    def _look(self, statistics: Statistics) -> EncoderInfo:
         """Channels, strides and tokens from the network's own declarations, checked by a small forward pass."""
         declared = [(int(entry["num_chs"]), int(entry["reduction"])) for entry in self.network.feature_info]
         multiple = max(reduction for _, reduction in declared)
@@ -153,7 +155,6 @@ class TimmBackbone(nn.Module):
         strides = [self._stride(values, size) for values, _ in found]
         centres = self._first_centres(strides)
         blocks = len({reduction for _, reduction in declared}) == 1
-        mean, std = self._pixel_statistics()
         class_token = getattr(self.network, "cls_token", None) is not None and found[-1][1] is not None
         prefix = int(getattr(self.network, "num_prefix_tokens", 0) or 0) if self._takes_prefix else 0
         return EncoderInfo(
@@ -163,8 +164,8 @@ class TimmBackbone(nn.Module):
             pooled_channels=int(found[-1][0].shape[1]),
             has_class_token=class_token,
             register_tokens=prefix - int(class_token),
-            pixel_mean=mean,
-            pixel_std=std,
+            pixel_mean=statistics[0],
+            pixel_std=statistics[1],
             size_multiple=multiple,
             parameters=sum(p.numel() for p in self.network.parameters()),
         )
@@ -211,7 +212,7 @@ class TimmBackbone(nn.Module):
 
         return measured_first_centres(read, (side, side), strides)
 
-    def _pixel_statistics(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    def _pixel_statistics(self) -> Statistics:
         config: dict[str, Any] = getattr(self.network, "pretrained_cfg", None) or getattr(
             self.network, "default_cfg", {}
         )

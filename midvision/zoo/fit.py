@@ -1,0 +1,122 @@
+"""Finding, inside whatever a checkpoint holds, the tensors that a network needs: pure functions on dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from midvision.core.errors import DataError
+
+# Parts of a supervised network behind its features; networks are built without them.
+_CLASSIFIERS = ("fc.", "head.", "heads.", "head_dist.", "classifier.", "last_linear.")
+_COUNTERS = "num_batches_tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place in a checkpoint where the network's tensors may lie: a table and a prefix of its names."""
+
+    where: str
+    prefix: str
+    table: Mapping[str, Tensor]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.where}:{self.prefix}" if self.where else self.prefix
+
+
+def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str = "") -> dict[str, Tensor]:
+    """A state dict with exactly the names and shapes of `wanted`, or a `DataError`.
+
+    Nested dicts and name prefixes (`module.`, `backbone.` ...) are searched; every wanted name must be
+    there and nothing may be left over beside a classifier. Where several places fit (student and
+    teacher), `choose` must occur in the label of one only. Batch counters may be absent.
+    """
+    found = [candidate for table in _tables(content) for candidate in _candidates(*table, wanted)]
+    if choose:
+        found = [candidate for candidate in found if choose in candidate.label]
+    whole = [candidate for candidate in found if not candidate.missing and not candidate.unexpected]
+    if len(whole) != 1:
+        raise _no_single_fit(what, found, whole, choose)
+    state = dict(wanted)
+    for name, value in wanted.items():
+        tensor = whole[0].table.get(whole[0].prefix + name)
+        if tensor is None:
+            continue
+        if tuple(tensor.shape) != tuple(value.shape):
+            raise DataError(
+                f"{name} in {what} has shape {list(tensor.shape)}.",
+                f"The network expects {list(value.shape)}.",
+                "Choose the architecture that this checkpoint belongs to.",
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DataError(f"{name} in {what} holds NaN or infinite values.", "Finite weights are expected.")
+        state[name] = tensor
+    return state
+
+
+def _tables(content: Any, where: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every dict, at any depth, that holds tensors directly; arrays become tensors."""
+    if not isinstance(content, Mapping):
+        return
+    table = {str(name): tensor for name, value in content.items() if (tensor := _as_tensor(value)) is not None}
+    if table:
+        yield where, table
+    for name, value in content.items():
+        yield from _tables(value, f"{where}.{name}" if where else str(name))
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value
+    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else None
+
+
+def _candidates(where: str, table: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[Candidate]:
+    """One per prefix under which the wanted names occur, as far as any does."""
+    needed = [name for name in wanted if not name.endswith(_COUNTERS)]
+    anchor = max(needed, key=lambda name: (name.count("."), len(name)), default="")
+    prefixes = {name[: -len(anchor)] for name in table if name.endswith(anchor)} if anchor else set()
+    for prefix in sorted(p for p in prefixes if not p or p.endswith(".")):
+        missing = tuple(name for name in needed if prefix + name not in table)
+        rest = (name[len(prefix) :] for name in table if name.startswith(prefix))
+        unexpected = tuple(
+            name
+            for name in rest
+            if name not in wanted and not name.endswith(_COUNTERS) and not name.startswith(_CLASSIFIERS)
+        )
+        yield Candidate(where, prefix, table, missing, unexpected)
+
+
+def _no_single_fit(what: str, found: list[Candidate], whole: list[Candidate], choose: str) -> DataError:
+    if whole:
+        labels = ", ".join(repr(candidate.label) for candidate in whole)
+        return DataError(
+            f"{len(whole)} sets of weights in {what} fit the network: {labels}.",
+            "One must be chosen.",
+            "Add &prefix=PART with a part of the right one's name.",
+        )
+    if not found:
+        return DataError(
+            f"{what} holds no weights of this network" + (f" under {choose!r}." if choose else "."),
+            "Names like those of the network are expected, under any common prefix.",
+            "Choose the architecture that this checkpoint belongs to.",
+        )
+    best = min(found, key=lambda candidate: len(candidate.missing) + len(candidate.unexpected))
+    parts = [
+        f"{len(names)} {word} ({', '.join(names[:3])}{' ...' if len(names) > 3 else ''})"
+        for word, names in (("missing", best.missing), ("left over", best.unexpected))
+        if names
+    ]
+    return DataError(
+        f"{what} does not fit the network: {'; '.join(parts)}.",
+        "Every tensor must be used, none may be missing.",
+        "Choose the architecture that this checkpoint belongs to.",
+    )

@@ -1,0 +1,104 @@
+"""Model ids: what kinds there are, how one is taken apart, which are listed. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from midvision.core.errors import UsageError, nearest
+
+Kind = Literal["control", "random", "timm", "hf-hub", "transformers", "torchvision", "file", "python"]
+
+CONTROL_TITLES = {
+    "pixels": "raw pixels of each 16 x 16 patch",
+    "descriptor": "classical dense descriptor (DAISY)",
+    "position": "image coordinates only",
+    "colour": "mean colour only",
+    "noise": "Gaussian noise tied to the image",
+}
+# Made from the truth of a data set, so they are built where data is known, not here.
+ORACLE_TITLES = {
+    "oracle": "features made from the truth: the reachable ceiling",
+    "shuffled-oracle": "the oracle's features of another image",
+}
+RANDOM_EXAMPLES = (
+    "resnet50",
+    "vit_small_patch16_224",
+    "resnet18",
+    "vit_tiny_patch16_224",
+    "convnext_atto",
+    "swin_tiny_patch4_window7_224",
+)
+_CACHED = "its weights, from the cache or the network"
+_FORMS = {
+    "random/<arch>": ("any timm or torchvision architecture with seeded random weights", "nothing"),
+    "timm/<name>": ("any timm model", _CACHED),
+    "hf-hub:<org>/<name>": ("a timm model on the Hugging Face hub", _CACHED),
+    "transformers:<org>/<name>": ("a transformers vision model, on the hub or in a folder", "midvision[transformers]"),
+    "torchvision/<name>": ("a torchvision ResNet or ConvNeXt", _CACHED),
+    "file:<path>?arch=<name>": ("your checkpoint in a timm architecture", "the file"),
+    "python:<package.module>:<factory>": ("your own function that returns a module or an encoder", "the package"),
+}
+_COLON_KINDS: tuple[Kind, ...] = ("hf-hub", "transformers", "file", "python")
+_SLASH_KINDS: tuple[Kind, ...] = ("control", "random", "timm", "torchvision")
+_FILE_OPTIONS = ("arch", "prefix", "pixels")
+
+
+Record = dict[str, str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """An id taken apart: `timm/resnet50` is kind `timm`, name `resnet50`."""
+
+    text: str
+    kind: Kind
+    name: str
+    options: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+def parse_id(text: str) -> ModelId:
+    """Take an id apart. Raises `UsageError` with the nearest ids where it has no known form."""
+    for kind in _COLON_KINDS:
+        if text.startswith(f"{kind}:") and len(text) > len(kind) + 1:
+            return _with_options(text, kind, text[len(kind) + 1 :])
+    for kind in _SLASH_KINDS:
+        if text.startswith(f"{kind}/") and len(text) > len(kind) + 1:
+            return _with_options(text, kind, text[len(kind) + 1 :])
+    raise unknown_model(text)
+
+
+def unknown_model(text: str) -> UsageError:
+    return UsageError(
+        f"There is no model {text!r}.",
+        nearest(text, [record["id"] for record in static_records()]),
+        "See: midvision list models",
+    )
+
+
+def static_records() -> list[Record]:
+    """What `list models` shows without loading any library: controls, examples, and the forms of ids."""
+    records = [_record(f"control/{name}", "control", title, "nothing") for name, title in CONTROL_TITLES.items()]
+    records += [_record(f"control/{name}", "control", title, "nothing") for name, title in ORACLE_TITLES.items()]
+    records += [_record(f"random/{arch}", "random", "seeded random weights", "nothing") for arch in RANDOM_EXAMPLES]
+    records += [_record(form, "form", title, needs) for form, (title, needs) in _FORMS.items()]
+    return records
+
+
+def _record(name: str, kind: str, source: str, needs: str) -> Record:
+    return {"id": name, "kind": kind, "source": source, "needs": needs, "available": True}
+
+
+def _with_options(text: str, kind: Kind, rest: str) -> ModelId:
+    """Split `name?key=value&key=value`; only `file:` has options."""
+    name, mark, query = rest.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    allowed = _FILE_OPTIONS if kind == "file" else ()
+    for key in options:
+        if key not in allowed:
+            expected = nearest(key, allowed) if allowed else f"Ids of kind {kind} have none."
+            raise UsageError(f"Model id {text!r} has an unknown option {key!r}.", expected)
+    if not name or (mark and not options):
+        raise UsageError(f"Model id {text!r} is not complete.", "A name, then ?key=value pairs, are expected.")
+    return ModelId(text, kind, name, options)
