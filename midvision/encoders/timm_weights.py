@@ -137,8 +137,9 @@ def offline() -> bool:
 
 
 def _not_here(name: str, problem: str) -> DataError:
+    instead = "" if name.startswith("hf-hub:") else f", or use random/{name.rpartition('/')[2]}"
     return DataError(
         f"The weights of {name} are not on this machine and cannot be fetched: {problem}.",
         "They must be in the cache (HF_HOME, TORCH_HOME), or the network must be reachable.",
-        f"Fetch them where there is a network (HF_HUB_OFFLINE unset), give a file (--weights), or use random/{name}.",
+        f"Fetch them where there is a network (HF_HUB_OFFLINE unset), or give a file (--weights){instead}.",
     )

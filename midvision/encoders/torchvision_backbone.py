@@ -64,6 +64,8 @@ def _build(arch: str) -> nn.Module:
 
 
 def _backbone(network: nn.Module, arch: str, statistics: Statistics) -> ModuleBackbone:
+    parts: tuple[str, ...]
+    centres: tuple[float, ...]
     if isinstance(network, models.ResNet):
         parts, centres = _RESNET_PARTS, (0.5,) * 5
     elif isinstance(network, models.ConvNeXt):

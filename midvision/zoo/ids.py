@@ -79,7 +79,9 @@ def unknown_model(text: str) -> UsageError:
 
 def static_records() -> list[Record]:
     """What `list models` shows without loading any library: controls, examples, and the forms of ids."""
-    records = [_record(f"control/{name}", "control", title, "nothing") for name, title in CONTROL_TITLES.items()]
+    records: list[Record] = [
+        _record(f"control/{name}", "control", title, "nothing") for name, title in CONTROL_TITLES.items()
+    ]
     records += [_record(f"control/{name}", "control", title, "nothing") for name, title in ORACLE_TITLES.items()]
     records += [_record(f"random/{arch}", "random", "seeded random weights", "nothing") for arch in RANDOM_EXAMPLES]
     records += [_record(form, "form", title, needs) for form, (title, needs) in _FORMS.items()]

@@ -80,8 +80,7 @@ def _key(model: ModelId, weights: Path | None, random_init: bool) -> str:
     if model.kind == "python":
         return _factory_key(model)
     if random_init or (model.kind == "random" and weights is None):
-        library = "transformers" if model.kind == "transformers" else "timm"
-        return stable_hash("random", library, model.name, importlib.metadata.version(library))
+        return stable_hash("random", _checked_arch(model), *_library_versions(model))
     if model.kind == "file" or weights is not None:
         from midvision.zoo.read import file_sha256
 
@@ -89,6 +88,23 @@ def _key(model: ModelId, weights: Path | None, random_init: bool) -> str:
         options = (model.options.get("prefix", ""), model.options.get("pixels", ""), model.kind)
         return stable_hash("file", arch, file_sha256(path.expanduser()), *options)
     return stable_hash(model.kind, model.name, _published_sha256(model))
+
+
+def _checked_arch(model: ModelId) -> str:
+    """The architecture's name where timm or torchvision knows it; a name of both is timm's."""
+    if model.kind in ("transformers", "hf-hub"):
+        return model.text
+    from midvision.encoders import timm_weights, torchvision_backbone
+
+    if not torchvision_backbone.is_torchvision(model.name):
+        timm_weights.check_timm_name(model.name)
+    return model.name
+
+
+def _library_versions(model: ModelId) -> list[str]:
+    """A library may change how it draws weights."""
+    names = ("transformers",) if model.kind == "transformers" else ("timm", "torchvision")
+    return [importlib.metadata.version(name) for name in names]
 
 
 def _published_sha256(model: ModelId) -> str:
@@ -128,14 +144,12 @@ def _backbone(model: ModelId, weights: Path | None, random_init: bool) -> Backbo
                 f"Write file:{model.name}?arch=resnet50",
             )
         return _from_file(Path(model.name), arch, model.options.get("prefix", ""), _statistics(model))
+    if model.kind == "hf-hub" and random_init:
+        return timm_weights.open_random_hub(_timm_name(model))
     if model.kind == "random" or random_init:
-        if model.kind == "torchvision" or not timm_weights.is_timm(model.name):
-            if model.kind == "random" and not torchvision_backbone.is_torchvision(model.name):
-                timm_weights.check_timm_name(model.name)
-            if model.kind == "hf-hub":
-                return timm_weights.open_random_hub(_timm_name(model))
-            return torchvision_backbone.open_torchvision_random(model.name)
-        return timm_weights.open_random(model.name)
+        arch = _checked_arch(model)
+        known = timm_weights.is_timm(arch)
+        return timm_weights.open_random(arch) if known else torchvision_backbone.open_torchvision_random(arch)
     if model.kind == "torchvision":
         return torchvision_backbone.open_torchvision(model.name)
     return timm_weights.open_pretrained(_timm_name(model))

@@ -114,7 +114,6 @@ def _read_pickle(path: Path) -> Any:
         KeyError,
         OSError,
         zipfile.BadZipFile,
-        io.UnsupportedOperation,
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else "it ends too early"
         raise _unreadable(path, f"It is damaged or cut short ({reason}).") from error
