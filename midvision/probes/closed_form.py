@@ -158,21 +158,21 @@ class JoinedRidges:
     epochs = 1
 
     def __init__(self, members: Sequence[RidgeLearner]) -> None:
-        self._members = list(members)
+        self.members = list(members)
         self._store: GramStore | None = None
 
     def wants(self, epoch: int) -> Sequence[str]:
-        return self._members[0].wants(epoch)
+        return self.members[0].wants(epoch)
 
     def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
         if self._store is None:
-            self._store = open_store(self._members)
-        accumulate(self._store, self._members, ids, features)
+            self._store = open_store(self.members)
+        accumulate(self._store, self.members, ids, features)
 
     def end_epoch(self, epoch: int) -> None:
         if self._store is None:
             raise RuntimeError("no features arrived")
-        solve_store(self._store, self._members)
+        solve_store(self._store, self.members)
         self._store = None
 
 
