@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from midvision.core.errors import DataError
-from midvision.data.truth import read_array, read_json
+from midvision.data.truth import plane, read_array, read_json
 
 Array = np.ndarray
 MIDDLEBURY_MM = 1000.0
@@ -90,7 +90,7 @@ def read_disparity(path: Path, scale: float | None, doffs_px: float) -> Array:
     `scale` is stored units per pixel (None: 256 for integer images as KITTI's, else 1). NaN and
     infinity are unknown, and 0 in integer files; a point behind the cameras is an error.
     """
-    stored = np.squeeze(read_array(path))
+    stored = plane(read_array(path))
     if stored.ndim != 2:
         raise DataError(f"Disparity file {path} has shape {stored.shape}.", "One number per pixel was expected.")
     whole = stored.dtype.kind in "iu"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps
+from PIL import ImageCms
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,6 +31,16 @@ _FILTERS = {
     "bicubic": Pillow.Resampling.BICUBIC,
     "lanczos": Pillow.Resampling.LANCZOS,
     "nearest": Pillow.Resampling.NEAREST,
+}
+# What undoes each EXIF orientation.
+_TURNS = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
 }
 Array = np.ndarray
 
@@ -126,13 +136,20 @@ def read_photo(path: Path) -> Array:
     """
     try:
         with Pillow.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-            return np.array(_as_rgb(image), dtype=np.uint8)
+            turn = _TURNS.get(_orientation(opened))
+            image = _as_rgb(opened)
+            return np.array(image if turn is None else image.transpose(turn), dtype=np.uint8)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise _unreadable(path, error) from error
+
+
+def _orientation(image: Pillow.Image) -> int:
+    """EXIF orientation 1..8 from the header alone: asking a PNG for more would decode all of it."""
+    if image.format == "PNG" and not {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"} & set(image.info):
+        return 1
+    return int(image.getexif().get(0x0112, 1))
 
 
 def _as_rgb(image: Pillow.Image) -> Pillow.Image:
@@ -167,7 +184,7 @@ def photo_size(path: Path) -> tuple[int, int]:
     """(H, W) of a photograph after EXIF rotation, from its header."""
     try:
         with Pillow.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = _orientation(image) in (5, 6, 7, 8)
             return (image.width, image.height) if turned else (image.height, image.width)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error

@@ -71,6 +71,13 @@ def read_array(path: Path) -> Array:
         ) from error
 
 
+def plane(array: Array) -> Array:
+    """`[H, W]` of an array that keeps one channel first or last; anything else as it is."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        return array[..., 0]
+    return array[0] if array.ndim == 3 and array.shape[0] == 1 and array.shape[2] > 4 else array
+
+
 def stored_size(path: Path) -> tuple[int, int]:
     """(H, W) of a truth file, from its header where it has one. Channel-first arrays count too."""
     if path.suffix.lower() == ".npy":
@@ -99,7 +106,7 @@ def check_size(path: Path, size: tuple[int, int], photo: Path) -> None:
 
 def read_depth(path: Path, rules: DepthRules) -> Array:
     """Depth in metres, float32 `[H, W]`, 0 where unknown (stored 0, NaN, or outside the declared range)."""
-    stored = np.squeeze(read_array(path))
+    stored = plane(read_array(path))
     if stored.ndim != 2:
         raise DataError(f"Depth file {path} has shape {stored.shape}.", "One number per pixel was expected.")
     is_image = path.suffix.lower() not in (".npy", ".npz")
@@ -162,7 +169,7 @@ def read_mask(paths: list[Path], rules: MaskRules) -> tuple[Array, Array]:
 
 
 def _read_one_mask(path: Path, rules: MaskRules) -> tuple[Array, Array]:
-    values = np.squeeze(read_array(path))
+    values = plane(read_array(path))
     if values.ndim == 3:
         colours = values[..., :3]
         if (colours != colours[..., :1]).any():
