@@ -167,7 +167,16 @@ def _read_family(family: str, folder: Path | None) -> dict[str, Mesh] | None:
     try:
         with np.load(_family_file(family, folder)) as file:
             return {
-                key: Mesh(key, *(file[f"{i}.{name}"] for name in _ARRAYS), float(file["symmetry"][i]))
+                key: Mesh(
+                    key=key,
+                    vertices=file[f"{i}.vertices"],
+                    faces=file[f"{i}.faces"],
+                    corner_normals=file[f"{i}.corner_normals"],
+                    hull=file[f"{i}.hull"],
+                    rest_rotations=file[f"{i}.rest_rotations"],
+                    rest_weights=file[f"{i}.rest_weights"],
+                    symmetry=float(file["symmetry"][i]),
+                )
                 for i, key in enumerate(bank_keys(family))
             }
     except (OSError, ValueError, KeyError, EOFError):

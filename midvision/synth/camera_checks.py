@@ -99,8 +99,8 @@ def view_fault(camera: Camera, scene: RayScene, world: World, kind: WorldKind) -
     """0 where the view obeys its kind's rules, else how badly it breaks them.
 
     Rules: `scene` three objects (or all, if fewer) with 300 px each (of 224 x 224), nothing on them
-    nearer than 15 cm, under 60 % bare walls, over 98 % valid; `object` its object on 8 % to 60 % of the
-    frame and mostly inside it; `salient` objects on 5 % to 60 %.
+    nearer than 15 cm, none on a third of the frame, under 60 % bare walls, over 98 % valid; `object` its
+    object on 8 % to 60 % of the frame and mostly inside it; `salient` objects on 5 % to 60 %.
     """
     ids, depth = _coarse(camera, scene)
     objects = ids >= FIRST_OBJECT_ID
@@ -112,13 +112,15 @@ def view_fault(camera: Camera, scene: RayScene, world: World, kind: WorldKind) -
     if kind == "object":
         mine = counts[world.subject_id or FIRST_OBJECT_ID]
         border = np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]) == (world.subject_id or FIRST_OBJECT_ID)
-        return fault + max(0.0, 0.1 - mine) * 10 + max(0.0, mine - 0.6) * 3 + max(0.0, float(border.mean()) - 0.02)
+        cut = max(0.0, float(border.mean()) - 0.02)
+        return float(fault + max(0.0, 0.1 - mine) * 10 + max(0.0, mine - 0.6) * 3 + cut)
     if kind == "salient":
         return fault + max(0.0, 0.06 - share) * 10 + max(0.0, share - 0.58) * 3
     walls = float(((ids >= 2) & (ids <= 6)).mean())
     need = min(3, len(world.objects))
+    near = max(0.0, float(counts[FIRST_OBJECT_ID:].max()) - 0.33)
     seen = int((counts[FIRST_OBJECT_ID:] >= _OBJECT_PIXELS * 1.1).sum())
-    return fault + 0.5 * max(0, need - seen) + max(0.0, walls - 0.55) + max(0.0, 0.06 - share) * 5
+    return float(fault + 0.5 * max(0, need - seen) + max(0.0, walls - 0.55) + max(0.0, 0.06 - share) * 5 + near)
 
 
 def _coarse(camera: Camera, scene: RayScene) -> tuple[np.ndarray, np.ndarray]:

@@ -39,12 +39,12 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease_deg: float) -
         total[mine] += (near * angle[other])[:, None] * normal[other // 3]
     length = np.linalg.norm(total, axis=1, keepdims=True)
     result = np.where(length > 1e-9, total / np.maximum(length, 1e-9), np.repeat(normal, 3, axis=0))
-    return result.reshape(-1, 3, 3).astype(np.float32)
+    return np.asarray(result.reshape(-1, 3, 3), dtype=np.float32)
 
 
 def hull_points(vertices: np.ndarray) -> np.ndarray:
     """The vertices `[H, 3]` of the convex hull."""
-    return vertices[np.sort(ConvexHull(vertices).vertices)]
+    return np.asarray(vertices[np.sort(ConvexHull(vertices).vertices)])
 
 
 def stable_rotations(vertices: np.ndarray, faces: np.ndarray, most: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ def _centre_of_mass(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Of the enclosed volume, by signed tetrahedra; overlapping parts count twice."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     volume = (a * np.cross(b, c)).sum(1)
-    return ((a + b + c) / 4 * volume[:, None]).sum(0) / volume.sum()
+    return np.asarray(((a + b + c) / 4 * volume[:, None]).sum(0) / volume.sum())
 
 
 def symmetry_deviation(vertices: np.ndarray, faces: np.ndarray) -> float:

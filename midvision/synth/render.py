@@ -7,15 +7,18 @@ scene and serves all views of its world.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from midvision.core.progress import SILENT, Progress
+from midvision.core.seeds import numpy_generator
 from midvision.synth.bank import Mesh, get_mesh
-from midvision.synth.cameras import Camera
+from midvision.synth.cameras import Camera, look_at
 from midvision.synth.render_kernels import (
     blur_within_surfaces,
+    borrow_from_pixels,
     find_edges,
     mean_by_owner,
     occlusion_rays,
@@ -25,7 +28,7 @@ from midvision.synth.render_scene import Hits, RayScene
 from midvision.synth.render_sensor import developed, exposure_for
 from midvision.synth.shading import filmic, shade
 from midvision.synth.surfaces import METAL, ROUGHNESS, SPECULAR, paint
-from midvision.synth.world_parts import FIRST_OBJECT_ID, World
+from midvision.synth.world_parts import FIRST_OBJECT_ID, Axes, World
 
 Passes = Literal["all", "geometry"]
 
@@ -63,7 +66,7 @@ class Renderer:
     def __init__(self, world: World, meshes: Callable[[str], Mesh] = get_mesh) -> None:
         self.world = world
         self.scene = RayScene(world, meshes)
-        self._lamps = np.array([[*l.position, l.radius_m, *l.power] for l in world.lights]).reshape(-1, 7)
+        self._lamps = np.array([[*lamp.position, lamp.radius_m, *lamp.power] for lamp in world.lights]).reshape(-1, 7)
         self._panels = np.array([[*p.centre, *p.half_u, *p.half_v, *p.radiance] for p in world.panels]).reshape(-1, 12)
         sky, ground = np.array(world.ambient.sky), np.array(world.ambient.ground)
         self._ambient = np.stack([sky, ground, (sky + ground) / 2 * self.scene.wall_colour * 2])
@@ -75,23 +78,28 @@ class Renderer:
         height, width = camera.size
         pixels = np.indices((height, width)).reshape(2, -1).T
         hits = self.scene.hits(camera.centre, camera.directions(pixels + 0.5))
-        frame, thing, rough = self._truth(camera, hits)
+        frame, rough = self._truth(camera, hits)
         if passes == "geometry":
             return frame
         seed = int(rng.integers(2**20))
-        index = np.full(height * width, -1, dtype=np.int64)
-        index[hits.ray] = np.arange(len(hits.ray))
-        index = index.reshape(height, width)
+        index = np.full((height, width), -1, dtype=np.int64)
+        index.reshape(-1)[hits.ray] = np.arange(len(hits.ray))
+        seen = self._light_reaching(hits, pixels[hits.ray], seed)
+        seen = blur_within_surfaces(seen, hits.thing, hits.position, hits.normal, index, BLUR_RADIUS)
         radiance = np.zeros((height * width, 3), dtype=np.float32)
-        radiance[hits.ray] = self._radiance(camera, hits, pixels[hits.ray], seed, index)
+        radiance[hits.ray] = self._radiance(camera, hits, seen)
         exposure = exposure_for(radiance[hits.ray]) * 2.0**self.world.sensor.exposure_stops
         display = filmic(radiance, exposure).reshape(height, width, 3)
-        display[rough] = self._averaged(camera, np.argwhere(rough), exposure, seed + 1)
+        extra, owner = self._extra_hits(camera, np.argwhere(rough))
+        seen = self._borrowed(seen, hits, index, extra, owner, seed)
+        samples = np.zeros((rough.sum() * len(SUBSAMPLES), 3), dtype=np.float32)
+        samples[extra.ray] = filmic(self._radiance(camera, extra, seen), exposure)
+        display[rough] = samples.reshape(-1, len(SUBSAMPLES), 3).mean(1)
         rgb = developed(display, self.world.sensor, rng)
-        return Frame(rgb, frame.depth_m, frame.normals, frame.ids, frame.edge, frame.object_xyz)
+        return replace(frame, rgb=rgb)
 
-    def _truth(self, camera: Camera, hits: Hits) -> tuple[Frame, np.ndarray, np.ndarray]:
-        """The frame without colour; the thing at each pixel; pixels worth more than one sample."""
+    def _truth(self, camera: Camera, hits: Hits) -> tuple[Frame, np.ndarray]:
+        """The frame without colour, and the pixels worth more than one sample."""
         height, width = camera.size
         depth = np.zeros(height * width)
         depth[hits.ray] = hits.depth
@@ -104,33 +112,49 @@ class Renderer:
         local = np.full((height * width, 3), np.nan, dtype=np.float32)
         on_object = self.scene.ids[hits.thing] >= FIRST_OBJECT_ID
         local[hits.ray[on_object]] = hits.local[on_object]
-        shape = (height, width)
-        thing, depth, normals = thing.reshape(shape), depth.reshape(shape), normals.reshape(*shape, 3)
-        edge, rough = find_edges(thing, depth, normals, JUMP, CREASE)
-        rgb = np.zeros((height, width, 3), dtype=np.uint8)
-        frame = Frame(rgb, depth.astype(np.float32), normals, ids.reshape(shape), edge, local.reshape(*shape, 3))
-        return frame, thing, rough
+        flat, deep = (height, width), (height, width, 3)
+        edge, rough = find_edges(thing.reshape(flat), depth.reshape(flat), normals.reshape(deep), JUMP, CREASE)
+        frame = Frame(
+            rgb=np.zeros(deep, dtype=np.uint8),
+            depth_m=depth.reshape(flat).astype(np.float32),
+            normals=normals.reshape(deep),
+            ids=ids.reshape(flat),
+            edge=edge,
+            object_xyz=local.reshape(deep),
+        )
+        return frame, rough
 
-    def _radiance(
-        self, camera: Camera, hits: Hits, pixels: np.ndarray, seed: int, index: np.ndarray | None
-    ) -> np.ndarray:
-        """Light from each hit to the camera, float32 `[N, 3]`.
-
-        `index [H, W]` (row of each pixel's hit) allows blurring the noisy terms; without it every
-        lamp gets one ray.
-        """
+    def _light_reaching(self, hits: Hits, pixels: np.ndarray, seed: int) -> np.ndarray:
+        """Share of every lamp seen from each hit, then of open space, noisy: float32 `[N, L + 1]`."""
         n = len(hits.ray)
-        noisy = np.ones((n, len(self._lamps) + 1), dtype=np.float32)
+        seen = np.empty((n, len(self._lamps) + 1), dtype=np.float32)
         for k, (light, lamp) in enumerate(zip(self.world.lights, self._lamps, strict=True)):
-            rays = light.rays if index is not None else 1
-            owner, origins, ways = shadow_rays(hits.position, hits.normal, pixels, lamp[:4], rays, seed + 16 * k)
+            owner, origins, ways = shadow_rays(hits.position, hits.normal, pixels, lamp[:4], light.rays, seed + 16 * k)
             reach = np.full(len(owner), 0.999, dtype=np.float32)
-            noisy[:, k] = mean_by_owner(owner, self.scene.blocked(origins, ways, reach), n)
-        rays = OCCLUSION_RAYS if index is not None else 1
-        around = occlusion_rays(hits.position, hits.normal, pixels, rays, seed)
-        noisy[:, -1] = 1 - self.scene.blocked(*around).reshape(n, rays).mean(1)
-        if index is not None:
-            noisy = blur_within_surfaces(noisy, hits.thing, hits.position, hits.normal, index, BLUR_RADIUS)
+            seen[:, k] = mean_by_owner(owner, self.scene.blocked(origins, ways, reach), n)
+        around = occlusion_rays(hits.position, hits.normal, pixels, OCCLUSION_RAYS, seed)
+        seen[:, -1] = 1 - self.scene.blocked(*around).reshape(n, OCCLUSION_RAYS).mean(1)
+        return seen
+
+    def _extra_hits(self, camera: Camera, pixels: np.ndarray) -> tuple[Hits, np.ndarray]:
+        """Hits of several samples in each of `pixels [M, 2]`, and the pixel of each hit."""
+        points = (pixels[:, None] + 0.5 + SUBSAMPLES).reshape(-1, 2)
+        hits = self.scene.hits(camera.centre, camera.directions(points))
+        return hits, np.repeat(pixels, len(SUBSAMPLES), axis=0)[hits.ray]
+
+    def _borrowed(
+        self, seen: np.ndarray, hits: Hits, index: np.ndarray, extra: Hits, pixels: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """`seen` of the pixels carried over to extra samples beside them; rays of their own where none fits."""
+        result, found = borrow_from_pixels(
+            seen, hits.thing, hits.position, hits.normal, index, pixels, extra.thing, extra.position, extra.normal
+        )
+        alone = np.flatnonzero(~found)
+        result[alone] = self._light_reaching(extra.some(alone), pixels[alone], seed + 1)
+        return result
+
+    def _radiance(self, camera: Camera, hits: Hits, seen: np.ndarray) -> np.ndarray:
+        """Light from each hit to the camera, float32 `[N, 3]`; `seen` as from `_light_reaching`."""
         to_camera = (camera.centre - hits.position).astype(np.float32)
         distance = np.linalg.norm(to_camera, axis=1)
         view = to_camera / distance[:, None]
@@ -141,30 +165,30 @@ class Renderer:
         colour, bent = paint(hits.local, normal_local, hits.thing, footprint, self.scene.table)
         normal = np.einsum("nab,nb->na", rotations, bent)
         gloss = self.scene.table[:, [ROUGHNESS, SPECULAR, METAL]].astype(np.float32)[hits.thing]
-        light_out = shade(
+        lit = shade(
             hits.position,
             normal,
             view,
             colour,
             gloss,
             self._lamps,
-            noisy[:, :-1],
-            noisy[:, -1],
+            seen[:, :-1],
+            seen[:, -1],
             self._ambient,
             self._panels,
             self._room,
         )
-        return light_out + self.scene.emission[hits.thing]
+        return np.asarray(lit + self.scene.emission[hits.thing])
 
-    def _averaged(self, camera: Camera, pixels: np.ndarray, exposure: float, seed: int) -> np.ndarray:
-        """Display values `[M, 3]` of pixels `[M, 2]` from several samples each."""
-        if not len(pixels):
-            return np.zeros((0, 3), dtype=np.float32)
-        count = len(SUBSAMPLES)
-        points = (pixels[:, None] + 0.5 + SUBSAMPLES).reshape(-1, 2)
-        # Sampling noise must differ between the samples of a pixel.
-        places = (pixels[:, None] + 31 * np.arange(count)[:, None]).reshape(-1, 2)
-        hits = self.scene.hits(camera.centre, camera.directions(points))
-        display = np.zeros((len(points), 3), dtype=np.float32)
-        display[hits.ray] = filmic(self._radiance(camera, hits, places[hits.ray], seed, None), exposure)
-        return display.reshape(-1, count, 3).mean(1)
+
+def warm_up(progress: Progress = SILENT) -> None:
+    """Compile the kernels (kept on disk) by drawing one small picture."""
+    from midvision.synth.world import sample_world
+
+    with progress.bar("Compiling the renderer", 1) as advance:
+        axes = Axes(texture=3)
+        world = sample_world(axes, numpy_generator("warm up"), "object", ("box",))
+        eye = np.array([1.0, 1.0, 1.5])
+        camera = look_at(eye, np.array(world.focus), np.array([0.0, 0.0, 1.0]), 50.0, (24, 24))
+        Renderer(world).render(camera, numpy_generator("warm up", "rays"))
+        advance(1)

@@ -131,7 +131,7 @@ def _spread(px: int, py: int, dimension: int, seed: int) -> float:
     x, y = px + int(h & np.uint32(1023)), py + int((h >> np.uint32(10)) & np.uint32(1023))
     inner = 0.06711056 * x + 0.00583715 * y
     inner = 52.9829189 * (inner - np.floor(inner))
-    return inner - np.floor(inner)
+    return float(inner - np.floor(inner))
 
 
 @njit(cache=True)
@@ -270,3 +270,50 @@ def blur_within_surfaces(
             for c in range(channels):
                 result[i, c] = total[c] / weight
     return result
+
+
+@njit(cache=True)
+def borrow_from_pixels(
+    values: np.ndarray,
+    thing: np.ndarray,
+    position: np.ndarray,
+    normal: np.ndarray,
+    index: np.ndarray,
+    asked_pixel: np.ndarray,
+    asked_thing: np.ndarray,
+    asked_position: np.ndarray,
+    asked_normal: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values `[M, C]` for extra samples from the pixels around them that see the same smooth surface.
+
+    The first five arrays are those of `blur_within_surfaces`; the asked ones belong to the samples.
+    Second: bool `[M]`, whether any pixel would do.
+    """
+    height, width = index.shape
+    m, channels = len(asked_thing), values.shape[1]
+    result = np.zeros((m, channels), np.float32)
+    found = np.zeros(m, np.bool_)
+    for k in range(m):
+        weight = 0.0
+        y, x = asked_pixel[k, 0], asked_pixel[k, 1]
+        for y2 in range(max(0, y - 1), min(height, y + 2)):
+            for x2 in range(max(0, x - 1), min(width, x + 2)):
+                j = index[y2, x2]
+                if j < 0 or thing[j] != asked_thing[k]:
+                    continue
+                cosine, off, far = 0.0, 0.0, 0.0
+                for a in range(3):
+                    step = float(position[j, a]) - float(asked_position[k, a])
+                    cosine += asked_normal[k, a] * normal[j, a]
+                    off += step * asked_normal[k, a]
+                    far += step * step
+                if cosine < 0.8 or off * off > 0.09 * far + 1e-8:
+                    continue
+                weight += 1.0
+                for c in range(channels):
+                    result[k, c] += values[j, c]
+        if weight > 0.0:
+            found[k] = True
+            for c in range(channels):
+                result[k, c] /= weight
+    return result, found

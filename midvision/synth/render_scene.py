@@ -39,6 +39,10 @@ class Hits:
     normal: np.ndarray
     local: np.ndarray
 
+    def some(self, chosen: np.ndarray) -> Hits:
+        """The hits with the indices `chosen`."""
+        return Hits(*(getattr(self, name)[chosen] for name in self.__slots__))
+
 
 @lru_cache(maxsize=1)
 def _device() -> EmbreeDevice:
@@ -69,12 +73,12 @@ class RayScene:
         self.corners = np.ascontiguousarray(np.concatenate([corners for corners, _ in pieces]), dtype=np.float64)
         self.corner_normals = np.concatenate([normals for _, normals in pieces])
         self.owner = np.repeat(np.arange(len(pieces), dtype=np.int32), counts)
-        self.ids = np.array([part.id for part in (*solids, *objects)], dtype=np.uint8)
+        self.ids = np.array([*(part.id for part in solids), *(thing.id for thing in objects)], dtype=np.uint8)
         self.poses = np.stack(
             [*(solid.world_from_solid for solid in solids), *(thing.world_from_object for thing in objects)]
         ).astype(np.float64)
         self._inverses = np.linalg.inv(self.poses)
-        materials: list[Material] = [part.material for part in (*solids, *objects)]
+        materials: list[Material] = [*(part.material for part in solids), *(thing.material for thing in objects)]
         reach = [*(max(solid.size_m) / 2 for solid in solids), *(thing.radius_m for thing in objects)]
         self.table = material_table(materials, reach)
         self.emission = np.array(

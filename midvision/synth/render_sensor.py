@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from midvision.synth.shading import to_srgb
 from midvision.synth.world_parts import Sensor
 
-KEY = 0.17
+KEY = 0.1
 
 
 def exposure_for(radiance: np.ndarray) -> float:

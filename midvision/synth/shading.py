@@ -41,7 +41,7 @@ def _panel_light(p: np.ndarray, r: np.ndarray, panel: np.ndarray, rough: float) 
     soft_b = 0.04 + rough * t / np.sqrt(vv)
     seen = (1.0 - smooth(1.0 - soft_a, 1.0 + soft_a, a)) * (1.0 - smooth(1.0 - soft_b, 1.0 + soft_b, b))
     # A lobe wider than the panel sees only part of it.
-    return seen / ((1.0 + 0.5 * soft_a) * (1.0 + 0.5 * soft_b))
+    return float(seen / ((1.0 + 0.5 * soft_a) * (1.0 + 0.5 * soft_b)))
 
 
 @njit(cache=True)

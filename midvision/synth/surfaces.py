@@ -37,7 +37,7 @@ def material_table(materials: Sequence[Material], reach_m: Sequence[float]) -> n
 def mean_colour(material: Material) -> np.ndarray:
     """Roughly what a material looks like from afar, linear RGB `[3]`."""
     first, second, third = np.asarray(material.colours)
-    return first * 0.55 + second * 0.35 + third * 0.1
+    return np.asarray(first * 0.55 + second * 0.35 + third * 0.1)
 
 
 @njit(cache=True)

@@ -126,17 +126,19 @@ def _colours(axes: Axes, rng: np.random.Generator, role: Role, palette: Palette,
     hidden = axes.colour == 3 and object_like and draw[7] < 0.6
     if object_like and not hidden:
         hue, saturation, value = draw[0], 0.15 + 0.75 * draw[1], 0.3 + 0.6 * draw[2]
-    elif hidden or draw[6] < 0.35:
-        hue, saturation, value = palette.hue + 0.06 * (draw[0] - 0.5), 0.2 + 0.3 * draw[1], palette.value
+    elif hidden or draw[6] < 0.2:
+        hue, saturation, value = palette.hue + 0.06 * (draw[0] - 0.5), 0.08 + 0.3 * draw[1], palette.value
     elif draw[5] < 0.6:
-        hue, saturation, value = 0.05 + 0.09 * draw[0], 0.15 + 0.45 * draw[1], 0.35 + 0.5 * draw[2]
+        hue, saturation, value = 0.05 + 0.09 * draw[0], 0.1 + 0.42 * draw[1], 0.35 + 0.5 * draw[2]
     elif draw[5] < 0.8:
-        hue, saturation, value = 0.5 + 0.18 * draw[0], 0.08 + 0.35 * draw[1], 0.35 + 0.5 * draw[2]
+        hue, saturation, value = 0.5 + 0.18 * draw[0], 0.05 + 0.27 * draw[1], 0.35 + 0.5 * draw[2]
     else:
-        hue, saturation, value = draw[0], 0.1 + 0.5 * draw[1], 0.3 + 0.55 * draw[2]
+        hue, saturation, value = draw[0], 0.08 + 0.42 * draw[1], 0.3 + 0.55 * draw[2]
     if metal:
         saturation, value = saturation * 0.5, 0.75 + 0.2 * draw[2]
     step = (0.16 + 0.3 * draw[3]) * (1 if value < 0.55 else -1)
+    if not object_like:
+        step *= 0.5 if draw[4] < 0.75 else 0.8
     turn = (0.5 if draw[4] < 0.25 else 0.16) * (draw[3] - 0.5) * (2.0 if object_like else 0.5)
     second = linear(hue + turn, saturation * (0.6 + 0.6 * draw[4]), value + step)
     far = draw[4] > 0.5 and object_like

@@ -24,6 +24,7 @@ def light_room(
     tint = 0.75 if axes.lighting == 3 and rng.random() < 0.5 else 0.18
     fill = _lamp(setting, rng, (15.0, 60.0), (0.25, 0.4), float(rng.uniform(0.08, 0.4)), tint, 1)
     around = float(rng.uniform(0.2, 0.5))
+    lights: tuple[Light, ...]
     if profile == "overcast":
         lights = (_lamp(setting, rng, (60.0, 85.0), (0.4, 0.6), 0.45, 0.05, 3), fill)
         around = 0.75
@@ -94,11 +95,12 @@ def _panels(setting: Setting, rng: np.random.Generator) -> tuple[Panel, ...]:
     x, y, height = setting.room.size_m
     found = []
     for window in setting.windows[:2]:
-        centre = tuple(window.world_from_solid[:3, 3].tolist())
+        cx, cy, cz = window.world_from_solid[:3, 3].tolist()
+        red, green, blue = window.emission
         sx, sy, sz = window.size_m
         half_u: Vector = (sx / 2, 0.0, 0.0) if sx > sy else (0.0, sy / 2, 0.0)
-        glow = tuple(1.6 * value for value in window.emission)
-        found.append(Panel(centre, half_u, (0.0, 0.0, sz / 2), glow))
+        glow: RGB = (1.6 * red, 1.6 * green, 1.6 * blue)
+        found.append(Panel((cx, cy, cz), half_u, (0.0, 0.0, sz / 2), glow))
     u, v = rng.uniform(0.25, 0.6, 2).tolist()
     cx, cy = rng.uniform(-0.25, 0.25, 2).tolist()
     found.append(Panel((cx * x, cy * y, height), (u, 0.0, 0.0), (0.0, v, 0.0), (2.2, 2.15, 2.0)))

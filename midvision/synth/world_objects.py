@@ -123,7 +123,7 @@ def rest_rotation(mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
     chosen = int(rng.choice(len(mesh.rest_weights), p=mesh.rest_weights))
     yaw = rng.uniform(-np.pi, np.pi)
     c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ mesh.rest_rotations[chosen]
+    return np.asarray(np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ mesh.rest_rotations[chosen])
 
 
 def standing_pose(mesh: Mesh, rotation: np.ndarray, radius_m: float, foot: tuple[float, float, float]) -> np.ndarray:
@@ -152,11 +152,11 @@ def _inside(support: Support, outline: np.ndarray) -> bool:
 def _outline(points: np.ndarray) -> np.ndarray:
     """Convex outline `[P, 2]` seen from above, counter-clockwise."""
     flat = points[:, :2]
-    return flat[ConvexHull(flat).vertices]
+    return np.asarray(flat[ConvexHull(flat).vertices])
 
 
 def _middle(outline: np.ndarray) -> np.ndarray:
-    return outline.mean(0)
+    return np.asarray(outline.mean(0))
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> bool:
