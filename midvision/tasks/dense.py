@@ -50,29 +50,29 @@ class DenseLearner:
     """A probe's learner that also hands on the constant predictor and what the task found in the training set."""
 
     def __init__(self, inner: Any, facts: Mapping[str, Any]) -> None:
-        self._inner, self._facts = inner, dict(facts)
+        self.inner, self.facts = inner, dict(facts)
         self.epochs: int = inner.epochs
 
     def wants(self, epoch: int) -> Collection[str]:
-        wanted: Collection[str] = self._inner.wants(epoch)
+        wanted: Collection[str] = self.inner.wants(epoch)
         return wanted
 
     def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
-        self._inner.feed(epoch, ids, features)
+        self.inner.feed(epoch, ids, features)
 
     def end_epoch(self, epoch: int) -> None:
-        self._inner.end_epoch(epoch)
+        self.inner.end_epoch(epoch)
 
     @property
     def readout(self) -> DenseReadout:
-        return DenseReadout(self._inner.readout.predict, self._inner.constant, self._facts)
+        return DenseReadout(self.inner.readout.predict, self.inner.constant, self.facts)
 
     def record(self) -> Mapping[str, Any]:
-        constant = [float(value) for value in self._inner.constant.flatten()]
-        return {**self._inner.record(), **self._facts, "constant": constant}
+        constant = [float(value) for value in self.inner.constant.flatten()]
+        return {**self.inner.record(), **self.facts, "constant": constant}
 
     def state(self) -> Mapping[str, Tensor]:
-        state: Mapping[str, Tensor] = self._inner.state()
+        state: Mapping[str, Tensor] = self.inner.state()
         return state
 
 

@@ -104,7 +104,7 @@ TASKS = (
         protocols=protocol_pair(
             paper_images=ImageRules(),
             paper_stats="imagenet",
-            paper_scoring=MatchScoring(features_at="block", lookup="bicubic"),
+            paper_scoring=MatchScoring(lookup="bicubic"),
             corrected_scoring=MatchScoring(lookup="bicubic"),
         ),
         learner=None,

@@ -97,7 +97,9 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
             f"None of the {len(items)} {dataset.split} items of {dataset.name!r} has a pixel with a normal.",
             "Unit vectors in valid pixels were expected.",
         )
-    return dense_scorer(dataset, items, fitted.readout, lambda p, t: judge(p, t, scoring), scoring.batch_images, METRICS)
+    return dense_scorer(
+        dataset, items, fitted.readout, lambda p, t: judge(p, t, scoring), scoring.batch_images, METRICS
+    )
 
 
 def _metrics(suffix: str) -> tuple[Metric, ...]:

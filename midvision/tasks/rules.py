@@ -34,9 +34,9 @@ class DenseScoring(Settings):
     augment: Literal["none"] = "none"
 
 
-def paper_features(pixel_stats: PixelStats) -> FeatureRules:
-    """Statistics of the data set, zero padding to whole patches, equal cells."""
-    return FeatureRules(pixel_stats=pixel_stats, fit="pad", cell_centres="uniform")
+def paper_features(pixel_stats: PixelStats, maps: bool) -> FeatureRules:
+    """Statistics of the data set, zero padding to whole patches; equal cells where cells are read at all."""
+    return FeatureRules(pixel_stats=pixel_stats, fit="pad", cell_centres="uniform" if maps else "true")
 
 
 def paper_training(batch_images: int, shuffle: bool) -> TrainRules:
@@ -53,6 +53,7 @@ def protocol_pair(
     corrected_images: ImageRules | None = None,
     paper_head: HeadRules | None = None,
     paper_train: TrainRules | None = None,
+    maps: bool = True,
 ) -> Mapping[str, Protocol]:
     """The two named protocols of a task; a task without training leaves head and training as they are."""
     trained = paper_train is not None
@@ -62,7 +63,7 @@ def protocol_pair(
             name="paper",
             version=VERSION,
             images=paper_images,
-            features=paper_features(paper_stats),
+            features=paper_features(paper_stats, maps),
             head=paper_head or HeadRules(),
             train=paper_train or TrainRules(),
             default_probe=probes[0],

@@ -133,7 +133,9 @@ def _sums(counts: MaskCounts) -> dict[str, float]:
 def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
     scoring, items = items_of(setting, dataset)
     check_two_classes(dataset, items)
-    return dense_scorer(dataset, items, fitted.readout, lambda p, t: judge(p, t, scoring), scoring.batch_images, METRICS)
+    return dense_scorer(
+        dataset, items, fitted.readout, lambda p, t: judge(p, t, scoring), scoring.batch_images, METRICS
+    )
 
 
 def _share(name: str, column: str, over: str = "weight") -> Metric:

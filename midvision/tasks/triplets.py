@@ -135,6 +135,7 @@ def _protocols(size: tuple[int, int] | None) -> Mapping[str, Protocol]:
         paper_stats="none",
         paper_scoring=ChoiceScoring(tie="right"),
         corrected_scoring=ChoiceScoring(),
+        maps=False,
     )
 
 
