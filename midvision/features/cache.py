@@ -69,6 +69,8 @@ class CacheFolder:
             names = {entry.name for entry in os.scandir(self.path) if entry.name.endswith(SUFFIX)}
         except FileNotFoundError:
             names = set()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
         for name in self._known.keys() - names:
             self._forget(name)
         for name in sorted(names - self._known.keys()):
