@@ -1,0 +1,135 @@
+"""Two-alternative choices: orientation, ties, breakdowns, what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from decision_cases import TASKS, dataset_of, grid_plan
+from torch import Tensor
+
+from midvision.core.errors import DataError, EncoderError
+from midvision.core.features import Features
+from midvision.core.items import LabelItem, TripletItem
+from midvision.core.scores import Scores
+from midvision.metrics.reduce import value
+from midvision.tasks.task import Setting
+
+TASK = TASKS["synth-triplets"]
+VECTORS = {"r": torch.tensor([1.0, 0.0]), "near": torch.tensor([3.0, 0.3]), "far": torch.tensor([0.2, 1.0])}
+
+
+def triplet(name: str, left: str, right: str, share: float, **tags: str) -> TripletItem:
+    return TripletItem(name, name, "r", left, right, share, tags)
+
+
+def scored(items: list[TripletItem], protocol: str = "corrected", vectors: dict[str, Tensor] = VECTORS) -> Scores:
+    dataset = dataset_of(TASK, items, list(vectors), (8, 8))
+    scorer = TASK.scorer(Setting(TASK.protocols[protocol], grid_plan((8, 8)), None, 0, "cpu"), dataset, None)
+    scorer.feed(0, list(vectors), Features((), torch.stack(list(vectors.values()))))
+    scorer.end_epoch(0)
+    return scorer.scores()
+
+
+def metrics(scores: Scores) -> dict[str, float]:
+    return {metric.name: value(metric, scores.columns) for metric in TASK.metrics}
+
+
+def test_right_vote_one_means_right() -> None:
+    found = scored(
+        [triplet("a", "far", "near", 1.0), triplet("b", "near", "far", 0.0), triplet("c", "near", "far", 1.0)]
+    )
+    assert found.columns["accuracy"].tolist() == [1.0, 1.0, 0.0]
+    assert metrics(found)["precision"] == 1.0
+    assert metrics(found)["recall"] == 0.5
+    assert metrics(found)["f1"] == pytest.approx(2 / 3)
+
+
+def test_ties_in_both_protocols() -> None:
+    items = [triplet("a", "near", "near", 1.0), triplet("b", "near", "near", 0.0)]
+    assert scored(items).columns["accuracy"].tolist() == [0.5, 0.5]
+    assert scored(items, "paper").columns["accuracy"].tolist() == [1.0, 0.0]
+
+
+def test_length_does_not_matter_and_zero_is_a_tie() -> None:
+    vectors = {**VECTORS, "near": VECTORS["near"] * 100, "far": torch.zeros(2)}
+    items = [triplet("a", "far", "near", 1.0), triplet("b", "far", "far", 0.0)]
+    assert scored(items, vectors=vectors).columns["accuracy"].tolist() == [1.0, 0.5]
+
+
+def test_breakdowns_and_the_invariance_profile_stand_apart() -> None:
+    items = [
+        triplet("a", "far", "near", 1.0, kind="dominance", factor="shape", nuisance=""),
+        triplet("b", "far", "near", 0.0, kind="subset", factor="colour"),
+        triplet("c", "far", "near", 0.0, kind="nuisance", factor="lighting"),
+    ]
+    found = scored(items)
+    assert found.columns["accuracy"].tolist()[:2] == [1.0, 0.0]
+    assert math.isnan(found.columns["accuracy"][2])
+    numbers = metrics(found)
+    assert numbers["accuracy"] == 0.5
+    assert numbers["accuracy.kind.dominance"] == 1.0
+    assert numbers["accuracy.kind.subset"] == 0.0
+    assert numbers["accuracy.factor.shape"] == 1.0
+    assert numbers["invariance"] == numbers["invariance.lighting"] == 0.0
+    assert math.isnan(numbers["invariance.shape"])
+    assert not any(name.endswith(".") for name in found.columns)
+
+
+def test_one_sided_answers_are_refused_but_a_single_triplet_is_not() -> None:
+    with pytest.raises(DataError, match="answer right"):
+        scored([triplet("a", "far", "near", 1.0), triplet("b", "far", "near", 0.9)])
+    assert scored([triplet("a", "far", "near", 1.0)]).columns["accuracy"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
+def test_odd_shares_are_refused_by_name(share: float) -> None:
+    with pytest.raises(DataError, match="'odd'"):
+        scored([triplet("odd", "far", "near", share)])
+
+
+def test_features_that_are_no_numbers_name_the_image() -> None:
+    with pytest.raises(EncoderError, match="'far'"):
+        scored([triplet("a", "far", "near", 1.0)], vectors={**VECTORS, "far": torch.tensor([math.inf, 0.0])})
+
+
+def test_samples_hold_what_the_report_shows() -> None:
+    sample = scored([triplet("a", "far", "near", 1.0)]).samples["a"]
+    assert set(sample) == {"reference", "left", "right", "similarity", "right_share"}
+    assert sample["similarity"][1] > sample["similarity"][0]
+
+
+LABELS = TASKS["synth-labels"]
+
+
+def labelled(count: int, classes: int) -> list[LabelItem]:
+    return [LabelItem(f"i{i}", f"g{i}", f"i{i}", i % classes, f"class {i % classes}") for i in range(count)]
+
+
+def test_one_class_is_refused_and_an_unseen_class_is_named() -> None:
+    from dataclasses import replace
+
+    setting = Setting(
+        LABELS.protocols["corrected"], replace(grid_plan((8, 8)), maps=False, pooled="native"), None, 0, "cpu"
+    )
+    one = labelled(4, 1)
+    assert LABELS.learner is not None
+    with pytest.raises(DataError, match="1 class"):
+        LABELS.learner(setting, dataset_of(LABELS, one, [item.image for item in one], (8, 8)))
+    train = labelled(12, 2)
+    learner = LABELS.learner(setting, dataset_of(LABELS, train, [item.image for item in train], (8, 8)))
+    pooled = torch.tensor([[float(item.label), 1.0] for item in train])
+    learner.feed(0, [item.image for item in train], Features((), pooled))
+    learner.end_epoch(0)
+    test = [LabelItem("t0", "t0", "t0", 1, "class 1"), LabelItem("t1", "t1", "t1", 0, "class 0")]
+    scorer = LABELS.scorer(setting, dataset_of(LABELS, test, ["t0", "t1"], (8, 8)), learner)
+    scorer.feed(0, ["t0", "t1"], Features((), torch.tensor([[1.0, 1.0], [0.0, 1.0]])))
+    columns = scorer.scores().columns
+    assert columns["top1"].tolist() == columns["knn"].tolist() == [1.0, 1.0]
+    assert np.sort(columns["constant.top1"]).tolist() == [0.0, 1.0]
+    unseen = [LabelItem("t0", "t0", "t0", 5, "class 5")]
+    scorer = LABELS.scorer(setting, dataset_of(LABELS, unseen, ["t0"], (8, 8)), learner)
+    with pytest.raises(DataError, match="class 5"):
+        scorer.feed(0, ["t0"], Features((), torch.ones(1, 2)))
