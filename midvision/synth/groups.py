@@ -6,7 +6,6 @@ a group does not depend on which others are made, nor where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,31 +13,34 @@ import numpy as np
 from midvision.core.progress import Progress
 from midvision.synth import bank, pairs
 from midvision.synth.cameras import Camera, look_at, sample_camera
-from midvision.synth.render import Frame, Renderer
+from midvision.synth.render import Renderer
 from midvision.synth.shapes import families_at
-from midvision.synth.store import FrameInfo, ObjectInfo, PairInfo, SceneInfo, array_digest, encode_frame, encode_rgb
-from midvision.synth.suite import OBJECT_BINS, SCENE_BINS, PartName, SplitName, Suite, generator, group_name
+from midvision.synth.suite import PartName, SplitName, Suite, generator
+from midvision.synth.taken import (
+    Made,
+    Taken,
+    bundle,
+    couples,
+    direction_deg,
+    foreground_of,
+    pair_bins,
+    shrunk,
+    sight_of,
+)
 from midvision.synth.variations import Shot, apply_variant, plan_family
 from midvision.synth.walk import clip
 from midvision.synth.world import FIRST_OBJECT_ID, SCENE_TYPES, Axes, ObjectInstance, World, sample_world
 
-Made = tuple[SceneInfo, list[dict[str, bytes]]]
-
 ATTEMPTS = 6
 LOOK_PX = 64
-MIN_FOREGROUND, MAX_FOREGROUND = 0.05, 0.60
-LEAST_VALID = 0.98
 LEAST_SUBJECT = 0.08
 LEAST_LOOK_SHARE = 0.10
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A rendered view with what it was taken of."""
-
-    world: World
-    camera: Camera
-    frame: Frame
+LEAST_TRIPLET = 0.12
+TRIPLET_PLACES = ("floor", "table", "stack")
+# Rooms are built to be looked into from -y.
+FRONT_DEG = -90.0
+# Textures that look the same however a symmetric solid is turned.
+UNIFORM_TEXTURES = ("plain", "brushed", "speckle")
 
 
 def prepare(suite: Suite, progress: Progress) -> None:
@@ -59,6 +61,13 @@ def families_of(axes: Axes, split: SplitName, index: int) -> tuple[str, ...]:
     return families_at(axes.shape)
 
 
+def family_of(axes: Axes, split: SplitName, index: int) -> str:
+    """The family of object `index`: all in turn, so that every split has each of them."""
+    families = families_of(axes, split, index)
+    alternates = axes.shape == 3 and split != "train"
+    return families[(index // 2 if alternates else index) % len(families)]
+
+
 def _scene(suite: Suite, split: SplitName, index: int) -> Made:
     """Views of one static scene, chosen so that their pairs fill the angle bins."""
     views = suite.part("scene", split).views
@@ -72,8 +81,8 @@ def _scene(suite: Suite, split: SplitName, index: int) -> Made:
         for view, camera in enumerate(cameras)
     ]
     sights = [sight_of(shot, None) for shot in taken]
-    found = [pairs.scene_pair(a, b, sights[a], sights[b]) for a, b in _couples(views)]
-    return _bundle(suite, "scene", split, index, taken, [0] * views, [pair for pair in found if pair])
+    found = [pairs.scene_pair(a, b, sights[a], sights[b]) for a, b in couples(views)]
+    return bundle("scene", split, index, taken, [0] * views, [pair for pair in found if pair])
 
 
 def _scene_cameras(
@@ -83,13 +92,29 @@ def _scene_cameras(
     rng = generator("scene", split, index, "cameras")
     if split == "train" and views < 4:
         return [sample_camera(world, suite.axes, rng, suite.preset.size, renderer=renderer) for _ in range(views)]
-    candidates = [sample_camera(world, suite.axes, rng, suite.preset.size, renderer=renderer) for _ in range(3 * views)]
+    candidates: list[Camera] = []
+    for number in range(3 * views):
+        # Two free draws seldom lie within 15 degrees of each other; every third stays near the last.
+        near = direction_deg(candidates[-1], world) if number % 3 == 2 else None
+        step = rng.uniform((-9, -5), (9, 5))
+        azimuth, elevation = (near[0] + float(step[0]), near[1] + float(step[1])) if near else (None, None)
+        candidates.append(
+            sample_camera(
+                world,
+                suite.axes,
+                rng,
+                suite.preset.size,
+                renderer=renderer,
+                azimuth_deg=azimuth,
+                elevation_deg=elevation,
+            )
+        )
     looks = [
         sight_of(Taken(world, camera, renderer.render(camera, rng, passes="geometry")), None)
         for camera in (shrunk(camera, LOOK_PX) for camera in candidates)
     ]
-    found = [pairs.scene_pair(a, b, looks[a], looks[b]) for a, b in _couples(len(looks))]
-    return [candidates[i] for i in pairs.choose_views(_bins(found, len(looks)), views)]
+    found = [pairs.scene_pair(a, b, looks[a], looks[b]) for a, b in couples(len(looks))]
+    return [candidates[i] for i in pairs.choose_views(pair_bins(found, len(looks)), views)]
 
 
 def _salient(suite: Suite, split: SplitName, index: int) -> Made:
@@ -102,26 +127,25 @@ def _salient(suite: Suite, split: SplitName, index: int) -> Made:
         renderer = Renderer(world)
         cameras = [sample_camera(world, suite.axes, rng, suite.preset.size, renderer=renderer) for _ in range(views)]
         looks = [renderer.render(shrunk(camera, LOOK_PX), rng, passes="geometry") for camera in cameras]
-        if all(MIN_FOREGROUND + 0.01 < foreground_of(look) < MAX_FOREGROUND - 0.01 for look in looks):
+        if all(0.06 < foreground_of(look) < 0.59 for look in looks):
             break
     taken = [
         Taken(world, camera, renderer.render(camera, generator("salient", split, index, "sensor", view)))
         for view, camera in enumerate(cameras)
     ]
-    return _bundle(suite, "salient", split, index, taken, [0] * views, [])
+    return bundle("salient", split, index, taken, [0] * views, [])
 
 
 def _object(suite: Suite, split: SplitName, index: int) -> Made:
     """One object in a new room, light and pose for every view, turned so that pairs fill the rotation bins."""
     views = suite.part("object", split).views
-    families = families_of(suite.axes, split, index // 2 if suite.axes.shape == 3 else index)
-    family = families[(index // 2 if suite.axes.shape == 3 else index) % len(families)]
+    family = family_of(suite.axes, split, index)
     subject = _subject(suite, split, index, family)
     poses = _object_poses(suite, subject, split, index, views)
     taken = [_object_view(suite, subject, pose, split, index, view) for view, pose in enumerate(poses)]
     sights = [sight_of(shot, subject.id) for shot in taken]
-    found = [pairs.object_pair(a, b, sights[a], sights[b], subject.radius_m) for a, b in _couples(views)]
-    return _bundle(suite, "object", split, index, taken, [subject.id] * views, [pair for pair in found if pair])
+    found = [pairs.object_pair(a, b, sights[a], sights[b], subject.radius_m) for a, b in couples(views)]
+    return bundle("object", split, index, taken, [subject.id] * views, [pair for pair in found if pair])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +158,12 @@ class ObjectPose:
 
 
 def _subject(suite: Suite, split: SplitName, index: int, family: str) -> ObjectInstance:
-    """The object itself; without texture only asymmetric meshes will do."""
-    for attempt in range(ATTEMPTS):
+    """The object itself; where neither shape nor texture tells its sides apart, another one is drawn."""
+    for attempt in range(4 * ATTEMPTS):
         world = sample_world(suite.axes, generator("object", split, index, "subject", attempt), "object", (family,))
         subject = world.objects[0]
-        if suite.axes.texture > 0 or not bank.get_mesh(subject.mesh_key).symmetric:
+        uniform = subject.material.texture in UNIFORM_TEXTURES
+        if not (uniform and bank.get_mesh(subject.mesh_key).symmetric):
             break
     return subject
 
@@ -146,7 +171,7 @@ def _subject(suite: Suite, split: SplitName, index: int, family: str) -> ObjectI
 def _object_poses(suite: Suite, subject: ObjectInstance, split: SplitName, index: int, views: int) -> list[ObjectPose]:
     """Candidate poses, looked at without a room, and the subset whose pairs fill the bins best."""
     rng = generator("object", split, index, "poses")
-    reach = {0: 10.0, 1: 90.0}.get(suite.axes.viewpoint, 180.0)
+    reach = reach_deg(suite.axes)
     rests = [subject.world_from_object[:3, :3]]
     other = sample_world(
         suite.axes, generator("object", split, index, "rest"), "object", (subject.family,), subject=subject
@@ -166,9 +191,9 @@ def _object_poses(suite: Suite, subject: ObjectInstance, split: SplitName, index
     for pose in poses:
         camera = _camera_on_object(pose, subject.radius_m)
         looks.append(sight_of(Taken(renderer.world, camera, renderer.render(camera, rng, "geometry")), subject.id))
-    found = [pairs.object_pair(a, b, looks[a], looks[b], subject.radius_m) for a, b in _couples(count)]
+    found = [pairs.object_pair(a, b, looks[a], looks[b], subject.radius_m) for a, b in couples(count)]
     fair = [pair if pair and pair.shared >= LEAST_LOOK_SHARE else None for pair in found]
-    return [poses[i] for i in pairs.choose_views(_bins(fair, count), views)]
+    return [poses[i] for i in pairs.choose_views(pair_bins(fair, count), views)]
 
 
 def _camera_on_object(pose: ObjectPose, radius_m: float) -> Camera:
@@ -185,53 +210,75 @@ def _object_view(
     suite: Suite, subject: ObjectInstance, pose: ObjectPose, split: SplitName, index: int, view: int
 ) -> Taken:
     """A new room; the camera stands where the room allows it, the subject is turned to match the pose."""
-    reach = {0: 10.0, 1: 90.0}.get(suite.axes.viewpoint, 180.0)
-    best: Taken | None = None
+    best: tuple[float, World, Camera] | None = None
     for attempt in range(ATTEMPTS):
         purpose = ("object", split, index, "view", view, attempt)
-        rng = generator(*purpose, "cameras")
-        stand_deg = float(rng.uniform(-reach, reach))
-        turn = np.radians(stand_deg - pose.azimuth_deg)
-        spin = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-        world = sample_world(
-            suite.axes,
-            generator(*purpose, "world"),
-            "object",
-            (subject.family,),
-            subject=subject,
-            subject_rotation=spin @ pose.rest,
-        )
-        renderer = Renderer(world)
-        camera = sample_camera(
-            world,
-            suite.axes,
-            rng,
-            suite.preset.size,
-            renderer=renderer,
-            azimuth_deg=stand_deg,
-            elevation_deg=pose.elevation_deg,
-        )
-        look = renderer.render(shrunk(camera, LOOK_PX), rng, passes="geometry")
-        if float((look.ids == subject.id).mean()) >= LEAST_SUBJECT + 0.01 or attempt == ATTEMPTS - 1:
-            best = Taken(world, camera, renderer.render(camera, generator(*purpose, "sensor")))
+        world, camera = _object_room(suite, subject, pose, index + view + attempt, *purpose)
+        look = Renderer(world).render(shrunk(camera, LOOK_PX), generator(*purpose, "look"), passes="geometry")
+        share = float((look.ids == subject.id).mean())
+        if best is None or share > best[0]:
+            best = share, world, camera
+        if share >= LEAST_SUBJECT + 0.01:
             break
     assert best is not None
-    return best
+    _, world, camera = best
+    frame = Renderer(world).render(camera, generator("object", split, index, "view", view, "sensor"))
+    return Taken(world, camera, frame)
+
+
+def _object_room(
+    suite: Suite, subject: ObjectInstance, pose: ObjectPose, turn: int, *purpose: str | int
+) -> tuple[World, Camera]:
+    """Room types go round with `turn`; from high above one cannot look into a shelf."""
+    rng = generator(*purpose, "cameras")
+    types = [name for name in SCENE_TYPES if name != "shelf" or pose.elevation_deg < 25]
+    scene_type = types[turn % len(types)]
+    reach = min(reach_deg(suite.axes), 60.0 if scene_type == "shelf" else 180.0)
+    stand_deg = FRONT_DEG + float(rng.uniform(-reach, reach))
+    angle = np.radians(stand_deg - pose.azimuth_deg)
+    spin = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    world = sample_world(
+        suite.axes,
+        generator(*purpose, "world"),
+        "object",
+        (subject.family,),
+        scene_type=scene_type,
+        subject=subject,
+        subject_rotation=spin @ pose.rest,
+    )
+    camera = sample_camera(
+        world, suite.axes, rng, suite.preset.size, azimuth_deg=stand_deg, elevation_deg=pose.elevation_deg
+    )
+    return world, camera
+
+
+def reach_deg(axes: Axes) -> float:
+    """How far views may lie to either side of the front, by the viewpoint axis."""
+    return {0: 10.0, 1: 90.0}.get(axes.viewpoint, 180.0)
 
 
 def _triplets(suite: Suite, split: SplitName, index: int) -> Made:
     """Eight pictures of one small world, each a known edit of the first; only their colours are stored."""
     purpose = ("triplet", split, index)
     families = families_of(suite.axes, split, index)
-    world = sample_world(suite.axes, generator(*purpose, "world"), "salient", families, n_objects=range(2, 5))
-    camera = sample_camera(world, suite.axes, generator(*purpose, "cameras"), suite.preset.size)
+    # Level 1 keeps the objects in the middle, with room for the edits that move things.
+    level = replace(suite.axes, viewpoint=min(suite.axes.viewpoint, 1))
+    for attempt in range(ATTEMPTS):
+        rng = generator(*purpose, "world", attempt)
+        place = TRIPLET_PLACES[index % len(TRIPLET_PLACES)]
+        world = sample_world(suite.axes, rng, "salient", families, range(3, 5), scene_type=place)
+        renderer = Renderer(world)
+        camera = sample_camera(world, level, rng, suite.preset.size, renderer=renderer)
+        look = renderer.render(shrunk(camera, LOOK_PX), rng, passes="geometry")
+        if foreground_of(look) >= LEAST_TRIPLET and len(np.unique(look.ids[look.ids >= FIRST_OBJECT_ID])) >= 3:
+            break
     variants, triplets = plan_family(index)
     taken = []
     for variant in variants:
         shot = apply_variant(Shot(world, camera), variant, *purpose)
         frame = Renderer(shot.world).render(shot.camera, generator(*purpose, "sensor", variant.view))
         taken.append(Taken(shot.world, shot.camera, frame))
-    scene, planes = _bundle(suite, "triplet", split, index, taken, [0] * len(taken), [], only_rgb=True)
+    scene, planes = bundle("triplet", split, index, taken, [0] * len(taken), [], only_rgb=True)
     frames = [replace(frame, tags=dict(variant.amounts)) for frame, variant in zip(scene.frames, variants, strict=True)]
     return replace(scene, frames=frames, triplets=triplets), planes
 
@@ -242,93 +289,4 @@ def _clip(suite: Suite, split: SplitName, index: int) -> Made:
     blur = 3 if suite.axes.sensor >= 2 else 1
     made = clip(suite.axes, suite.preset.size, views, "clip", split, index, families=families, blur_renders=blur)
     taken = [Taken(*parts) for parts in zip(made.worlds, made.cameras, made.frames, strict=True)]
-    return _bundle(suite, "clip", split, index, taken, [made.held] * views, [])
-
-
-def sight_of(shot: Taken, only_object: int | None) -> pairs.Sight:
-    """Geometry of a view in the world's frame, or of one object in its own."""
-    frame, pose = shot.frame, shot.camera.camera_from_world
-    depth = frame.depth_m
-    if only_object is not None:
-        depth = np.where(frame.ids == only_object, depth, 0)
-        pose = pose @ next(thing.world_from_object for thing in shot.world.objects if thing.id == only_object)
-    return pairs.Sight(depth, frame.normals, frame.ids >= FIRST_OBJECT_ID, shot.camera.K, pose)
-
-
-def shrunk(camera: Camera, height: int) -> Camera:
-    """The same view with fewer pixels."""
-    width = round(camera.size[1] * height / camera.size[0])
-    scale = np.diag([width / camera.size[1], height / camera.size[0], 1.0])
-    return replace(camera, K=scale @ camera.K, size=(height, width))
-
-
-def foreground_of(frame: Frame) -> float:
-    """Share of pixels on objects."""
-    return float((frame.ids >= FIRST_OBJECT_ID).mean())
-
-
-def _couples(count: int) -> list[tuple[int, int]]:
-    return [(a, b) for a in range(count) for b in range(a + 1, count)]
-
-
-def _bins(found: Sequence[PairInfo | None], count: int) -> np.ndarray:
-    bins = np.full((count, count), -1)
-    for (a, b), pair in zip(_couples(count), found, strict=True):
-        if pair:
-            bins[a, b] = bins[b, a] = pair.bin
-    return bins
-
-
-def _bundle(
-    suite: Suite,
-    part: PartName,
-    split: SplitName,
-    index: int,
-    taken: Sequence[Taken],
-    focus: Sequence[int],
-    found: Sequence[PairInfo],
-    only_rgb: bool = False,
-) -> Made:
-    """Manifest entry and encoded pictures of a group's views."""
-    name = group_name(part, index)
-    frames, planes = [], []
-    for view, (shot, centre) in enumerate(zip(taken, focus, strict=True)):
-        frame = shot.frame
-        frames.append(_frame_info(f"{name}-{view:02d}", view, shot, centre))
-        planes.append(
-            {"rgb": encode_rgb(frame.rgb)}
-            if only_rgb
-            else encode_frame(frame.rgb, frame.depth_m, frame.normals, frame.ids, frame.edge)
-        )
-    scene = SceneInfo(part, split, index, name, taken[0].world.scene_type, frames, list(found))
-    return scene, planes
-
-
-def _frame_info(key: str, view: int, shot: Taken, focus: int) -> FrameInfo:
-    frame = shot.frame
-    objects = [
-        ObjectInfo(
-            id=thing.id,
-            family=thing.family,
-            texture=thing.material.texture,
-            radius_m=thing.radius_m,
-            world_from_object=thing.world_from_object.tolist(),
-            pixels=int((frame.ids == thing.id).sum()),
-        )
-        for thing in shot.world.objects
-    ]
-    return FrameInfo(
-        key=key,
-        view=view,
-        K=shot.camera.K.tolist(),
-        camera_from_world=shot.camera.camera_from_world.tolist(),
-        objects=objects,
-        foreground=foreground_of(frame),
-        valid=float((frame.depth_m > 0).mean()),
-        focus=focus,
-        rgb_digest=array_digest(frame.rgb),
-        truth_digest=array_digest(frame.depth_m, frame.normals, frame.ids, frame.edge),
-    )
-
-
-BIN_COUNTS = {"scene": len(SCENE_BINS) - 1, "object": len(OBJECT_BINS) - 1}
+    return bundle("clip", split, index, taken, [made.held] * views, [])

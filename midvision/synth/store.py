@@ -31,7 +31,10 @@ PARTS = {"rgb": "rgb.webp", "depth": "depth.png", "normals": "normals.png", "ids
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object of a frame: `pixels` is what the camera sees of it, `world_from_object` is rigid."""
+    """One object of a frame: `pixels` is what the camera sees of it, `world_from_object` is rigid.
+
+    `bounds` are the first and last row and column with a pixel of it (-1 where there is none).
+    """
 
     id: int
     family: str
@@ -39,6 +42,7 @@ class ObjectInfo:
     radius_m: float
     world_from_object: list[list[float]]
     pixels: int
+    bounds: list[int]
 
 
 @dataclass(frozen=True, slots=True)

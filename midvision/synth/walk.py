@@ -149,7 +149,7 @@ def clip_flow(made: Clip, index: int) -> np.ndarray:
 def minimum_jerk(share: np.ndarray) -> np.ndarray:
     """Position of a minimum-jerk move at a share of its duration, both 0 to 1; peak speed is 1.875."""
     s = np.clip(share, 0, 1)
-    return s**3 * (10 - 15 * s + 6 * s**2)
+    return np.asarray(s**3 * (10 - 15 * s + 6 * s**2))
 
 
 def _start(world: World, rng: Generator) -> np.ndarray:

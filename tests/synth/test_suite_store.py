@@ -19,7 +19,7 @@ def directions(count: int) -> np.ndarray:
 
 
 def a_scene(key: str = "scene-0000-00") -> store.SceneInfo:
-    thing = store.ObjectInfo(16, "lathe", "marble", 0.1, np.eye(4).tolist(), 40)
+    thing = store.ObjectInfo(16, "lathe", "marble", 0.1, np.eye(4).tolist(), 40, [0, 9, 3, 7])
     frame = store.FrameInfo(key, 0, np.eye(3).tolist(), np.eye(4).tolist(), [thing], 0.2, 1.0, 16, "r", "t", {"x": 1.0})
     pair = store.PairInfo(0, 1, 12.5, 0, 0.4, 300, 0.5)
     triplet = store.TripletInfo(0, 1, 2, 1.0, "dominance", "colour", "", 2.0)

@@ -131,11 +131,16 @@ def _stored(suite: Suite, request: Request, part: PartName) -> list[Stored]:
 
 
 def _framing(path: Path, frame: FrameInfo, size: tuple[int, int], rules: ImageRules, crop: bool) -> Framing:
-    from midvision.data.frames import Framing, choose_box
-    from midvision.synth.store import read_plane
+    import numpy as np
 
-    mask = read_plane(path, frame.key, "ids") == frame.focus if crop else None
-    box = choose_box(rules, size, mask, f"frame {frame.key} of {path.name}")
+    from midvision.data.frames import Framing, choose_box
+
+    mask = np.zeros(size, dtype=bool)
+    if crop:
+        # A rectangle has the bounds of the object, which are all that the crop looks at.
+        top, bottom, left, right = next(known.bounds for known in frame.objects if known.id == frame.focus)
+        mask[top : bottom + 1, left : right + 1] = True
+    box = choose_box(rules, size, mask if crop else None, f"frame {frame.key} of {path.name}")
     return Framing(box, rules.image_size or size, rules.photo_resample)
 
 
