@@ -38,7 +38,7 @@ def pair_items(
     need_items(shots, request, "Pairs need no training; they are all in the test split.")
     table = _table(root, request, options)
     chosen = listed(table, shots) if table else sampled(shots, request, options)
-    kept = spread(chosen, request.limit, lambda pair: (angle_bin(pair[2]["angle_deg"]), pair[0].photo.group))
+    kept = spread(chosen, request.limit, lambda pair: angle_bin(pair[2]["angle_deg"]), lambda pair: pair[0].photo.group)
     frames: dict[str, Framed] = {}
     used: dict[str, Shot] = {}
     for shot in itertools.chain.from_iterable((a, b) for a, b, _ in kept):

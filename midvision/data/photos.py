@@ -181,15 +181,24 @@ def need_items(items: list[T], request: Request, do: str) -> list[T]:
     return items
 
 
-def spread(items: Sequence[T], limit: int | None, stratum: Callable[[T], Hashable]) -> list[T]:
-    """At most `limit` items, taken in turn from each stratum (group, class, angle bin), in their old order."""
+def spread(items: Sequence[T], limit: int | None, *strata: Callable[[T], Hashable]) -> list[T]:
+    """At most `limit` items in their old order, taken in turn from each stratum (angle bin, then group)."""
     if limit is None or limit >= len(items):
         return list(items)
-    strata: dict[Hashable, list[int]] = {}
-    for place in map(int, hashed_order((str(n) for n in range(len(items))), "own-data", "limit")):
-        strata.setdefault(stratum(items[place]), []).append(place)
-    ranked = sorted((turn, order, place) for order, s in enumerate(strata.values()) for turn, place in enumerate(s))
-    return [items[place] for place in sorted(place for _, _, place in ranked[:limit])]
+    order = [int(place) for place in hashed_order((str(n) for n in range(len(items))), "own-data", "limit")]
+    return [items[place] for place in sorted(_in_turn(items, order, strata)[:limit])]
+
+
+def _in_turn(items: Sequence[T], places: list[int], strata: tuple[Callable[[T], Hashable], ...]) -> list[int]:
+    """`places` reordered so that any beginning of it has each stratum as often as any other."""
+    if not strata:
+        return places
+    parts: dict[Hashable, list[int]] = {}
+    for place in places:
+        parts.setdefault(strata[0](items[place]), []).append(place)
+    ordered = [_in_turn(items, part, strata[1:]) for part in parts.values()]
+    ranked = sorted((turn, number, place) for number, part in enumerate(ordered) for turn, place in enumerate(part))
+    return [place for _, _, place in ranked]
 
 
 def frame_size(areas: Iterable[tuple[int, int]], rules: ImageRules, options: Options) -> tuple[int, int]:
@@ -210,7 +219,7 @@ def frame_size(areas: Iterable[tuple[int, int]], rules: ImageRules, options: Opt
 
 
 def _rounded(length: float) -> int:
-    return max(MULTIPLE, MULTIPLE * round(length / MULTIPLE))
+    return max(MULTIPLE, MULTIPLE * int(length / MULTIPLE + 0.5))
 
 
 def dataset(

@@ -45,7 +45,7 @@ def open_triplets(request: Request) -> Dataset:
     need_items(
         chosen, request, f"The table has the splits: {', '.join(sorted({row.split for row in rows})) or 'none'}."
     )
-    kept = spread(chosen, request.limit, lambda row: (row.right_share > 0.5, row.names[0]))
+    kept = spread(chosen, request.limit, lambda row: row.right_share > 0.5, lambda row: row.names[0])
     size = frame_size([photo.size for photo in photos.values()], request.rules, options)
     used = dict.fromkeys(name for row in kept for name in row.names)
     frames = {name: Framed(photos[name], size, request.rules) for name in used}
