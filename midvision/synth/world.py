@@ -27,6 +27,7 @@ from midvision.synth.world_parts import (
     Vector,
     World,
     WorldKind,
+    child,
     rounded_pose,
 )
 
@@ -76,9 +77,10 @@ def sample_world(
     from midvision.synth.world_objects import furnish
     from midvision.synth.world_rooms import sample_room
 
-    setting = sample_room(axes, rng, kind, scene_type)
-    objects = furnish(setting, axes, rng, kind, families, n_objects, subject, subject_rotation)
-    lights, panels, ambient = light_room(setting, axes, rng)
+    setting = sample_room(axes, child(rng, "room"), scene_type)
+    things = child(rng, "objects")
+    objects = furnish(setting, axes, things, kind, families, n_objects, subject, subject_rotation)
+    lights, panels, ambient = light_room(setting, axes, child(rng, "light"))
     world = World(
         kind=kind,
         scene_type=setting.scene_type,
@@ -88,7 +90,7 @@ def sample_world(
         lights=lights,
         panels=panels,
         ambient=ambient,
-        sensor=sample_sensor(axes, rng),
+        sensor=sample_sensor(axes, child(rng, "sensor")),
         focus=setting.focus,
         subject_id=FIRST_OBJECT_ID if kind == "object" else 0,
     )

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from midvision.synth.surfaces import TEXTURES
-from midvision.synth.world_parts import RGB, Axes, Material
+from midvision.synth.world_parts import RGB, Axes, Material, child
 
 Role = Literal["wall", "floor", "support", "fitting", "object"]
 
@@ -72,16 +72,19 @@ def sample_material(
     axes: Axes, rng: np.random.Generator, role: Role, palette: Palette, size_m: float = 1.0
 ) -> Material:
     """A material for a role; `size_m` is the diameter of an object, ignored for structure."""
+    rng = child(rng, "material")
     texture = _texture(axes, rng, role, palette)
     object_like = role == "object"
     per_metre = rng.uniform(3.0, 7.5) / size_m if object_like else rng.uniform(2.2, 6.0)
-    metal = float(axes.texture > 0 and object_like and rng.random() < 0.12)
+    draw = rng.random(4)
+    metal = float(axes.texture > 0 and object_like and draw[0] < 0.12)
     if metal:
-        texture = "brushed" if rng.random() < 0.5 and axes.texture >= 2 else texture
-    shiny = rng.random() < (0.45 if object_like else 0.25)
+        texture = "brushed" if draw[1] < 0.5 and axes.texture >= 2 else texture
+    shiny = draw[2] < (0.45 if object_like else 0.25)
     roughness = rng.uniform(0.12, 0.4) if shiny or metal else rng.uniform(0.45, 0.95)
-    bump = rng.uniform(0.15, 0.6) if axes.texture == 3 and rng.random() < 0.6 else 0.0
-    decals = int(rng.integers(2, 7)) if axes.texture == 3 and object_like and rng.random() < 0.3 else 0
+    relief, blobs = rng.uniform(0.15, 0.6), int(rng.integers(2, 7))
+    bump = relief if axes.texture == 3 and draw[3] < 0.6 else 0.0
+    decals = blobs if axes.texture == 3 and object_like and rng.random() < 0.3 else 0
     x, y, z = rng.uniform(-3, 3, 3).tolist()
     return Material(
         texture=texture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from midvision.synth.world_parts import RGB, Ambient, Axes, Light, Panel, Sensor, Vector
+from midvision.synth.world_parts import RGB, Ambient, Axes, Light, Panel, Sensor, Vector, child
 from midvision.synth.world_rooms import Setting
 
 PROFILES = ("lamp", "window", "overcast", "dim", "two lamps", "back light")
@@ -21,8 +21,9 @@ def light_room(
     if axes.lighting == 1:
         lamp = _lamp(setting, rng, (30.0, 70.0), (0.12, 0.2), 1.0, 0.15, 3)
         return (lamp,), panels, Ambient((0.5, 0.5, 0.5), (0.28, 0.27, 0.26))
-    tint = 0.75 if axes.lighting == 3 and rng.random() < 0.5 else 0.18
-    fill = _lamp(setting, rng, (15.0, 60.0), (0.25, 0.4), float(rng.uniform(0.08, 0.4)), tint, 1)
+    coloured = bool(rng.random() < 0.5) and axes.lighting == 3
+    tint = 0.75 if coloured else 0.18
+    fill = _lamp(setting, child(rng, "fill"), (15.0, 60.0), (0.25, 0.4), float(rng.uniform(0.08, 0.4)), tint, 1)
     around = float(rng.uniform(0.2, 0.5))
     lights: tuple[Light, ...]
     if profile == "overcast":

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from midvision.core.seeds import numpy_generator
 from midvision.synth.bank import Mesh, bank_keys, code_of, family_of, get_mesh
 from midvision.synth.shapes import families_at
 from midvision.synth.world_colours import sample_material
-from midvision.synth.world_parts import FIRST_OBJECT_ID, Axes, ObjectInstance, Support, WorldKind, rounded_pose
+from midvision.synth.world_parts import FIRST_OBJECT_ID, Axes, ObjectInstance, Support, WorldKind, child, rounded_pose
 from midvision.synth.world_rooms import Setting
 
 _COUNTS = (range(1, 2), range(3, 6), range(6, 13), range(12, 26))
@@ -47,13 +48,17 @@ def furnish(
     )
     wanted = int(rng.integers(counts.start, counts.stop))
     standing: list[Standing] = []
-    order = [str(name) for name in rng.permutation(names)]
+    order = [str(name) for name in child(rng, "families").permutation(names)]
+    base = int(rng.integers(2**62))
     for number in range(wanted):
+        stream = numpy_generator("object", base, number)
         thing = subject if subject is not None and number == 0 else None
-        thing = thing or _sample_object(setting, axes, rng, order[number % len(order)], wanted)
+        thing = thing or _sample_object(setting, axes, child(stream, "what"), order[number % len(order)], wanted)
         thing = replace(thing, id=FIRST_OBJECT_ID + number)
         rotation = subject_rotation if number == 0 else None
-        placed = _put_down(setting, axes, rng, thing, standing, rotation, keep_size=number == 0 and kind == "object")
+        placed = _put_down(
+            setting, axes, child(stream, "where"), thing, standing, rotation, keep_size=number == 0 and kind == "object"
+        )
         if placed is not None:
             standing.append(placed)
     return tuple(replace(item.thing, id=FIRST_OBJECT_ID + i) for i, item in enumerate(standing))
@@ -90,7 +95,7 @@ def _put_down(
     mesh = get_mesh(thing.mesh_key)
     for attempt in range(_TRIES):
         turned = rest_rotation(mesh, rng) if rotation is None else rotation
-        stacked = axes.clutter == 3 and rng.random() < 0.25
+        stacked = bool(rng.random() < 0.25) and axes.clutter == 3
         support = setting.supports[int(rng.integers(len(setting.supports)))]
         points = mesh.hull @ turned.T * thing.radius_m
         outline = _outline(points)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from midvision.core.errors import UsageError, nearest
+from midvision.core.seeds import numpy_generator
 
 RGB = tuple[float, float, float]
 Vector = tuple[float, float, float]
@@ -203,6 +204,11 @@ class World:
     @property
     def structure_ids(self) -> tuple[int, ...]:
         return tuple(sorted({solid.id for solid in self.room.solids}))
+
+
+def child(rng: np.random.Generator, *purpose: str | int) -> np.random.Generator:
+    """A stream of its own that costs `rng` one draw, so what one part draws cannot move the next."""
+    return numpy_generator(*purpose, int(rng.integers(2**62)))
 
 
 def rounded_pose(pose: np.ndarray) -> np.ndarray:

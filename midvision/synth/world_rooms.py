@@ -17,7 +17,7 @@ from midvision.synth.world_parts import (
     Solid,
     Support,
     Vector,
-    WorldKind,
+    child,
     rounded_pose,
 )
 
@@ -27,7 +27,7 @@ WALL_M = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A room before anything stands in it. `open_side` is the azimuth cameras come from, None for all round."""
+    """A room before anything stands in it; `windows` are those of its solids that shine."""
 
     scene_type: str
     room: Room
@@ -48,16 +48,16 @@ def solid(
     return Solid(STRUCTURE_IDS[name], name, size, rounded_pose(pose), material, emission)
 
 
-def sample_room(axes: Axes, rng: np.random.Generator, kind: WorldKind, scene_type: str | None) -> Setting:
+def sample_room(axes: Axes, rng: np.random.Generator, scene_type: str | None) -> Setting:
     """A room with its fittings and one kind of support."""
     chosen = str(rng.choice(SCENE_TYPES, p=_TYPE_SHARES))
     chosen = scene_type or chosen
     palette = sample_palette(rng)
     x, y, height = rng.uniform([3.4, 3.6, 2.3], [5.2, 4.4, 2.8]).tolist()
-    shell = _shell(axes, rng, palette, (x, y, height))
-    fittings, windows = _fittings(axes, rng, palette, (x, y, height))
+    shell = _shell(axes, child(rng, "shell"), palette, (x, y, height))
+    fittings, windows = _fittings(axes, child(rng, "fittings"), palette, (x, y, height))
     makers = {"floor": _floor, "table": _table, "shelf": _shelf, "stack": _stack}
-    solids, supports = makers[chosen](axes, rng, palette, (x, y, height))
+    solids, supports = makers[chosen](axes, child(rng, "support"), palette, (x, y, height))
     if chosen == "shelf":
         # The shelf's wall stays free of things that would run through its boards.
         fittings = [part for part in fittings if not _on_wall_y1(part, y)]
@@ -94,7 +94,8 @@ def _fittings(axes: Axes, rng: np.random.Generator, palette: Palette, size: Vect
     windows: list[Solid] = []
     trim = sample_material(axes, rng, "fitting", palette)
     skirted = rng.random() < 0.7
-    for wall in range(4):
+    streams = [child(rng, "wall", wall) for wall in range(4)]
+    for wall, rng in enumerate(streams):
         run = y if wall < 2 else x
         if skirted:
             parts.append(_against(wall, size, "skirting", run, 0.09, 0.015, 0.0, 0.045, trim))
