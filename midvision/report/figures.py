@@ -18,7 +18,7 @@ INK, SOFT, HAIR, LINE = "#1e2124", "#5d615f", "#efece4", "#e2dfd6"
 COLOURS: dict[Role, str] = {"model": "#0d6b68", "control": "#7d8088", "ceiling": "#a87910", "floor": "#7d8088"}
 FLOOR_LINE = "#a4493d"
 LABEL_LIMIT = 25
-LABEL_PX, PLOT_PX = 158, 210
+LABEL_PX, PLOT_PX = 152, 178
 SIZE_TITLE = "parameters (millions)"
 SIZE_TICKS = (0.1, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
@@ -96,12 +96,13 @@ def size_plot(points: Sequence[tuple[str, Role, float, float]], axis_title: str,
 def _uncrowded(
     points: Sequence[tuple[str, Role, float, float]], limits: tuple[float, float], domain: tuple[float, float]
 ) -> set[tuple[str, float, float]]:
-    """The points whose names may be written, best first: none within a name's width and height of another."""
+    """The points whose names may be written, best first: a name covers no other name and no other dot."""
     reach_x, reach_y = 0.5 * math.log(limits[1] / limits[0]), 0.07 * (domain[1] - domain[0])
     taken: list[tuple[str, float, float]] = []
     for name, _, size, value in points:
-        crowded = any(abs(math.log(size / s)) < reach_x and abs(value - v) < reach_y for _, s, v in taken)
-        if not crowded:
+        near_name = any(abs(math.log(size / s)) < reach_x and abs(value - v) < reach_y for _, s, v in taken)
+        over_dot = any(0 < math.log(s / size) < reach_x and abs(value - v) < reach_y / 2 for _, _, s, v in points)
+        if not near_name and not over_dot:
             taken.append((name, size, value))
     return set(taken)
 

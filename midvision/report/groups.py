@@ -113,7 +113,7 @@ def group_view(ranking: Ranking, nav: str) -> GroupView:
         nav=nav,
         title=title,
         question=question,
-        setting=nav if nav != record.task else f"{record.task}, {_probe_words(record)}",
+        setting=f"{record.task} · {record.protocol['name']} v{record.protocol['version']} · {_probe_words(record)}",
         chips=_chips(record),
         headline=record.main_metric,
         columns=tuple(_column(name, record.metrics[name]) for name in names),
@@ -214,7 +214,7 @@ def _chips(record: ResultRecord) -> tuple[tuple[str, str], ...]:
 
 
 def _probe_words(record: ResultRecord) -> str:
-    return f"{record.probe_name} probe" if record.probe_name else "no probe: features as they are"
+    return f"{record.probe_name} probe" if record.probe_name else "no probe"
 
 
 def _note(ranking: Ranking) -> str:

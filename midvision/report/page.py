@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 from midvision.core.places import write_text
-from midvision.report.groups import Apart, apart_entries, group_view
+from midvision.report.groups import Apart, apart_entries, group_view, title_and_question
 from midvision.report.matrix import matrices, size_plots
 from midvision.report.numbers import interval, number
 from midvision.report.provenance import sections
@@ -57,16 +57,20 @@ def report_html(
 
 
 def _nav(ranking: Ranking, ordered: Sequence[Ranking]) -> str:
-    """A short name that tells this group from others of the same task."""
+    """A short name that tells this group from all others on the page."""
     record = ranking.first
-    same = [other for other in ordered if other.first.task == record.task]
-    parts = [record.task]
-    if len({str(other.first.protocol["name"]) for other in same}) > 1:
-        parts.append(str(record.protocol["name"]))
-    if len({other.first.probe_name for other in same}) > 1:
-        parts.append(record.probe_name)
-    if len(same) > 1 and len({(other.first.protocol["name"], other.first.probe_name) for other in same}) < len(same):
-        parts.append(f"{record.dataset['name']} {ranking.key.fingerprint[:4]}")
+    title = title_and_question(record)[0]
+    alike = [other.first for other in ordered if title_and_question(other.first)[0] == title]
+    ways: tuple[Callable[[ResultRecord], str], ...] = (
+        lambda one: one.task,
+        lambda one: str(one.protocol["name"]),
+        lambda one: one.probe_name,
+        lambda one: str(one.dataset["name"]),
+    )
+    parts = [title, *(way(record) for way in ways if len({way(one) for one in alike}) > 1)]
+    own = [tuple(way(one) for way in ways) for one in alike]
+    if own.count(tuple(way(record) for way in ways)) > 1:
+        parts.append(f"data {ranking.key.fingerprint[:6]}")
     return " · ".join(part for part in parts if part)
 
 

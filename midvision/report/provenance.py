@@ -10,7 +10,7 @@ from midvision.report.numbers import interval, number
 from midvision.results.record import ResultRecord, plain
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Run", ("created_at", "seed", "status", "run")),
+    ("Run", ("created_at", "run")),
     ("Encoder", ("model",)),
     ("Data", ("dataset",)),
     ("Protocol, resolved", ("protocol",)),
@@ -77,5 +77,5 @@ def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):
-        return "×".join(map(_word, value))
+        return f"({', '.join(map(_word, value))})"
     return str(value)

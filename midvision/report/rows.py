@@ -15,6 +15,17 @@ from midvision.results.record import ResultRecord
 
 CEILINGS = ("control/oracle",)
 FLOORS = ("control/shuffled-oracle", "control/noise")
+CONTENTS: tuple[str, ...] = (
+    "segmentation",
+    "depth",
+    "object-depth",
+    "normals",
+    "object-pairs",
+    "scene-pairs",
+    "keypoint-pairs",
+    "triplets",
+    "labels",
+)
 BASELINES: Mapping[str, str] = {"constant": "best constant", "chance": "chance"}
 
 
@@ -102,7 +113,16 @@ def set_apart(record: ResultRecord) -> str:
 def rankings(records: Iterable[ResultRecord]) -> list[Ranking]:
     """Every comparability group with its ranks; records that are set apart are left out."""
     groups = Results([record for record in records if not set_apart(record)]).comparable_groups()
-    return [_ranking(key, list(group)) for key, group in groups.items()]
+    found = [_ranking(key, list(group)) for key, group in groups.items()]
+    return sorted(found, key=lambda ranking: _order(ranking.first))
+
+
+def _order(record: ResultRecord) -> tuple[int, str, bool, str, str]:
+    """The order of the six tasks, then the default protocol before others."""
+    content = str(record.dataset.get("content", ""))
+    place = CONTENTS.index(content) if content in CONTENTS else len(CONTENTS)
+    protocol = str(record.protocol["name"])
+    return place, record.task, protocol != "corrected", protocol, record.probe_name
 
 
 def _ranking(key: Comparable, records: Sequence[ResultRecord]) -> Ranking:
