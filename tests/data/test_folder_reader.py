@@ -161,7 +161,7 @@ def test_one_class_segmentation_is_an_error(tmp_path: Path) -> None:
     for frame in "abc":
         save(tmp_path / "images" / f"{frame}.png", coded())
         save(tmp_path / "masks" / f"{frame}.png", np.zeros(SIZE, np.uint8))
-    with pytest.raises(DataError, match="Every mask of the test split .* is background only"):
+    with pytest.raises(DataError, match=r"Every mask of the test split .* is background only"):
         open_set("folder", tmp_path, "segmentation")
     for frame in "abc":
         save(tmp_path / "masks" / f"{frame}.png", np.full(SIZE, 255, np.uint8))

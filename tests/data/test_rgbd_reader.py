@@ -109,7 +109,7 @@ def test_pairs_are_spread_over_angle_bins(tmp_path: Path) -> None:
 
 def test_no_pair_that_shares_enough_is_an_error(tmp_path: Path) -> None:
     root = build_rgbd(tmp_path, {"a": (0.0, 0.0), "b": (20.0, 0.0)})
-    with pytest.raises(DataError, match="no items for scene-pairs.*lower min_overlap"):
+    with pytest.raises(DataError, match=r"no items for scene-pairs.*lower min_overlap"):
         open_set("rgbd", root, "scene-pairs")
 
 

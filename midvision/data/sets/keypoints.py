@@ -93,7 +93,7 @@ def read_sheet(path: Path, root: Path) -> Sheet:
             sheet.points[name] = [(float(x), float(y), bool(seen)) for x, y, seen in entry["keypoints"]]
             sheet.boxes[name] = (float(entry["bbox_xywh"][2]), float(entry["bbox_xywh"][3]))
         sheet.pairs.extend(_pairs(fields, sheet))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path} does not have the expected fields ({type(error).__name__}: {error}).",
             "images{file: bbox_xywh, keypoints[[x, y, visible]]} and pairs[{src, trg, common}] were expected.",
