@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -125,22 +126,18 @@ def mesh_bank(families: tuple[str, ...] = FAMILIES, folder: Path | None = None, 
     return Bank(meshes)
 
 
-@lru_cache(maxsize=1)
-def _loaded() -> dict[str, dict[str, Mesh]]:
-    """Families read in this process, filled as they are asked for."""
-    return {}
+@lru_cache(maxsize=len(FAMILIES))
+def _read_once(family: str, file: Path) -> dict[str, Mesh]:
+    """A family as this process first found it; empty where it was not there."""
+    return _read_family(family, file.parent) or {}
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def get_mesh(key: str) -> Mesh:
-    """The mesh of a key, from the bank in the cache where it holds it, else built."""
+    """The mesh of a key, from the bank in the cache where it holds it, else built for this process."""
     family = family_of(key)
-    if key in bank_keys(family):
-        loaded = _loaded()
-        if family not in loaded:
-            loaded[family] = dict(mesh_bank((family,)).meshes)
-        return loaded[family][key]
-    return build_mesh(key)
+    found = _read_once(family, _family_file(family, None)) if key in bank_keys(family) else {}
+    return found[key] if key in found else build_mesh(key)
 
 
 def _family_file(family: str, folder: Path | None) -> Path:
@@ -179,5 +176,5 @@ def _read_family(family: str, folder: Path | None) -> dict[str, Mesh] | None:
                 )
                 for i, key in enumerate(bank_keys(family))
             }
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -82,7 +82,7 @@ def sample_material(
         texture = "brushed" if draw[1] < 0.5 and axes.texture >= 2 else texture
     shiny = draw[2] < (0.45 if object_like else 0.25)
     roughness = rng.uniform(0.12, 0.4) if shiny or metal else rng.uniform(0.45, 0.95)
-    relief, blobs = rng.uniform(0.15, 0.6), int(rng.integers(2, 7))
+    relief, blobs = rng.uniform(0.04, 0.16), int(rng.integers(2, 7))
     bump = relief if axes.texture == 3 and draw[3] < 0.6 else 0.0
     decals = blobs if axes.texture == 3 and object_like and rng.random() < 0.3 else 0
     x, y, z = rng.uniform(-3, 3, 3).tolist()

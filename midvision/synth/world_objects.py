@@ -26,8 +26,8 @@ class Standing:
     """An object in place, with what the next one must keep clear of: its outline `[P, 2]` and heights."""
 
     thing: ObjectInstance
-    support: str
     outline: np.ndarray
+    bottom_m: float
     top_m: float
 
 
@@ -104,20 +104,20 @@ def _put_down(
         room_above = 0.4 if support.name == "shelf" else 1.0
         if base is not None:
             centre, level = _middle(base.outline), base.top_m
-            name = f"on {base.thing.id}"
         else:
             reach = np.abs(outline).max(0)
             span = np.maximum(np.array(support.half_m) - reach.max(), 0.0)
             centre = _on_support(support, u * span[0], v * span[1])
-            level, name = support.centre[2], support.name
+            level = support.centre[2]
         outline = outline + centre
         height = float(np.ptp(points[:, 2]))
-        clear = all(item.support != name or _apart(outline, item.outline) for item in standing)
+        beside = (item for item in standing if item.bottom_m < level + height - 1e-6 and level < item.top_m - 1e-6)
+        clear = all(_apart(outline, item.outline) for item in beside)
         inside = base is not None or _inside(support, outline) or (keep_size and attempt > 8)
         carried = base is None or _carries(base, outline)
         if clear and inside and carried and height < room_above:
             pose = rounded_pose(standing_pose(mesh, turned, thing.radius_m, (*centre.tolist(), level)))
-            return Standing(replace(thing, world_from_object=pose), name, outline, level + height)
+            return Standing(replace(thing, world_from_object=pose), outline, level, level + height)
         if attempt % 5 == 4 and not keep_size:
             thing = replace(thing, radius_m=float(np.rint(thing.radius_m * 0.85 * 2**18) / 2**18))
     return None
@@ -178,9 +178,12 @@ def _apart(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _base_for(standing: Sequence[Standing], rng: np.random.Generator) -> Standing | None:
     """An object with a level top that carries nothing yet."""
-    used = {item.support for item in standing}
-    flat = [item for item in standing if f"on {item.thing.id}" not in used and _top_outline(item) is not None]
+    flat = [item for item in standing if _top_outline(item) is not None and not _carrying(item, standing)]
     return flat[int(rng.integers(len(flat)))] if flat else None
+
+
+def _carrying(item: Standing, standing: Sequence[Standing]) -> bool:
+    return any(other.bottom_m == item.top_m for other in standing)
 
 
 def _top_outline(item: Standing) -> np.ndarray | None:

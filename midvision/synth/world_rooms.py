@@ -21,7 +21,7 @@ from midvision.synth.world_parts import (
     rounded_pose,
 )
 
-_TYPE_SHARES = (0.32, 0.34, 0.12, 0.22)
+_TYPE_SHARES = (0.3, 0.32, 0.16, 0.22)
 WALL_M = 0.1
 
 
