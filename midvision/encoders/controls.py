@@ -137,7 +137,11 @@ def _colour_histogram(images: Tensor) -> Tensor:
 
 
 def _descriptor_maps(images: Tensor) -> Tensor:
-    """DAISY (Tola et al. 2010, scikit-image) of the grey image, one per 16 px, centred at 8.5 + 16 i."""
+    """DAISY (Tola et al. 2010, scikit-image) of the grey image, one per 16 px.
+
+    Taken at pixels 8 + 16 i, whose centres are at 8.5; its forward differences look half a pixel
+    further along one axis each, which makes 8.75 on average.
+    """
     from skimage.feature import daisy
 
     describe: Callable[..., np.ndarray] = daisy
@@ -182,7 +186,7 @@ def _noise(images: Tensor, purpose: str, shape: tuple[int, ...]) -> Tensor:
 
 CONTROLS: dict[str, Control] = {
     "pixels": Control("raw pixels of each 16 x 16 patch", 768, 8.0, 768, _pixel_maps),
-    "descriptor": Control("classical dense descriptor (DAISY)", 104, 8.5, 104, _descriptor_maps),
+    "descriptor": Control("classical dense descriptor (DAISY)", 104, 8.75, 104, _descriptor_maps),
     "position": Control("image coordinates only", 3, 8.0, 3, _position_maps),
     "colour": Control("mean colour only", 3, 8.0, _COLOUR_BINS**3, _colour_maps, _colour_histogram),
     "noise": Control(

@@ -72,17 +72,15 @@ def parse_id(text: str) -> ModelId:
 def unknown_model(text: str) -> UsageError:
     return UsageError(
         f"There is no model {text!r}.",
-        nearest(text, [record["id"] for record in static_records()]),
+        nearest(text, [str(record["id"]) for record in static_records()]),
         "See: midvision list models",
     )
 
 
 def static_records() -> list[Record]:
     """What `list models` shows without loading any library: controls, examples, and the forms of ids."""
-    records: list[Record] = [
-        _record(f"control/{name}", "control", title, "nothing") for name, title in CONTROL_TITLES.items()
-    ]
-    records += [_record(f"control/{name}", "control", title, "nothing") for name, title in ORACLE_TITLES.items()]
+    titles = {**CONTROL_TITLES, **ORACLE_TITLES}
+    records: list[Record] = [_record(f"control/{name}", "control", title, "nothing") for name, title in titles.items()]
     records += [_record(f"random/{arch}", "random", "seeded random weights", "nothing") for arch in RANDOM_EXAMPLES]
     records += [_record(form, "form", title, needs) for form, (title, needs) in _FORMS.items()]
     return records

@@ -32,6 +32,7 @@ class InertRecord:
 _ALLOWED: list[Any] = [
     argparse.Namespace,
     defaultdict,
+    *(int, float, list, dict, set),
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # type: ignore[attr-defined]
     (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),  # type: ignore[attr-defined]
     (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
