@@ -36,9 +36,9 @@ def matching(kind: str, records: Sequence[Mapping[str, Any]], pattern: str | Non
 
 def models(pattern: Pattern = None, json: Json = False) -> None:
     """Model ids, what they need, and whether they can be used here."""
-    from midvision.zoo.load import list_models
+    from midvision.cli.work import listed_models
 
-    found = matching("model", list_models(), pattern, "id")
+    found = matching("model", listed_models(), pattern, "id")
     if json:
         return put_json(found)
     rows = [[str(r["id"]), str(r.get("kind") or ""), str(r.get("source") or ""), _needs(r)] for r in found]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -24,11 +25,27 @@ from midvision.core.errors import MidvisionError
 INTERRUPTED = 130
 
 
-def build_app() -> typer.Typer:
-    """The commands, in the order of the help page."""
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "demo": demo_command.demo,
+    "run": run_command.run,
+    "show": show_command.show,
+    "validate": validate_command.validate,
+    "report": result_commands.report,
+    "compare": result_commands.compare,
+    "export": result_commands.export,
+    "doctor": doctor_command.doctor,
+}
+GROUPS: Mapping[str, Callable[[], typer.Typer]] = {"list": list_command.build, "cache": cache_command.build}
+
+
+def build_app(only: str | None = None) -> typer.Typer:
+    """The commands, in the order of the help page.
+
+    `only`: give flags to this command and leave the others as names with their help, since describing every flag
+    of every command takes longer than the help page may.
+    """
     app = typer.Typer(
         name="midvision",
-        help="What a frozen vision encoder knows about the structure of a scene.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={
@@ -37,21 +54,27 @@ def build_app() -> typer.Typer:
         },
     )
     app.callback()(_common)
-    commands: dict[str, Callable[..., Any]] = {
-        "demo": demo_command.demo,
-        "run": run_command.run,
-        "show": show_command.show,
-        "validate": validate_command.validate,
-        "report": result_commands.report,
-        "compare": result_commands.compare,
-        "export": result_commands.export,
-        "doctor": doctor_command.doctor,
-    }
-    for name, command in commands.items():
-        app.command(name)(command)
-    for name, group in (("list", list_command.build()), ("cache", cache_command.build())):
-        app.add_typer(group, name=name)
+    for name, command in COMMANDS.items():
+        app.command(name, help=command.__doc__)(command if only in (None, name) else _name_only)
+    for name, build in GROUPS.items():
+        group = build()
+        if only in (None, name):
+            app.add_typer(group, name=name)
+        else:
+            app.command(name, help=group.info.help)(_name_only)
     return app
+
+
+def _name_only() -> None:
+    """Stands for a command that was not asked for."""
+
+
+def asked_for(arguments: Sequence[str]) -> str | None:
+    """The command that these words name; an empty word if none; None where all must be known (completion)."""
+    if any(name.endswith("_COMPLETE") for name in os.environ):
+        return None
+    first = next((word for word in arguments if not word.startswith("-")), "")
+    return first if first in COMMANDS or first in GROUPS else ""
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,7 +100,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code instead of leaving."""
-    command = typer.main.get_command(build_app())
+    command = typer.main.get_command(build_app(asked_for(arguments)))
     try:
         code = command.main(args=arguments, prog_name="midvision", standalone_mode=False)
         return code if isinstance(code, int) else 0

@@ -39,9 +39,8 @@ def model_ids(patterns: Sequence[str]) -> list[str]:
             continue
         if any(mark in word for mark in "*[") and not word.startswith(("file:", "python:")):
             from midvision.core.catalog import expand
-            from midvision.zoo.load import list_models
 
-            known = {str(record["id"]): record for record in list_models()}
+            known = {str(record["id"]): record for record in listed_models() if record["kind"] != "form"}
             found.update(dict.fromkeys(expand("model", [word], known)))
         else:
             found[word] = None
@@ -50,6 +49,19 @@ def model_ids(patterns: Sequence[str]) -> list[str]:
             "No model was named.", "-m/--model or `models:` in the config is needed.", "See: midvision list models"
         )
     return list(found)
+
+
+def listed_models() -> list[dict[str, Any]]:
+    """Every model that can be named, the oracle and its shuffled twin first."""
+    from midvision.run.models import ORACLES
+    from midvision.zoo.load import list_models
+
+    about = ("features made from the truth: the ceiling", "the truth of another image: a floor")
+    oracles = [
+        {"id": name, "kind": "control", "source": words, "needs": "nothing", "available": True}
+        for name, words in zip(ORACLES, about, strict=True)
+    ]
+    return [*oracles, *(dict(record) for record in list_models())]
 
 
 def run_options(config: RunConfig, command: str, progress: Progress) -> RunOptions:
