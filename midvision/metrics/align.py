@@ -13,7 +13,7 @@ from torch import Tensor
 def scale_and_shift(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[float, float]:
     """`s, t` that minimise `sum((s * prediction + t - target)^2)` over `valid`; `(1, 0)` where that is singular."""
     x, y = prediction[valid].double(), target[valid].double()
-    if x.numel() < 2:
+    if x.numel() == 0:
         return 1.0, 0.0
     dx, dy = x - x.mean(), y - y.mean()
     spread = (dx * dx).sum()

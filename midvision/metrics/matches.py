@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-CHUNK = 1024
+CHUNK = 128
 
 
 def errors_m(xyz_a_in_b: Tensor, xyz_b: Tensor) -> Tensor:
@@ -36,11 +37,14 @@ def chance_recall(a_in_b: Tensor, b: Tensor, thresholds: Sequence[float]) -> lis
 
     `a_in_b [M, d]` and `b [N, d]` in the same frame: the share of all M x N pairs below each threshold.
     """
-    hits = torch.zeros(len(thresholds), dtype=torch.float64)
-    keys = b.float()
+    hits = np.zeros(len(thresholds))
+    axes = b.float().T.contiguous()
     for rows in torch.split(a_in_b.float(), CHUNK):
-        distance = torch.cdist(rows, keys, compute_mode="donot_use_mm_for_euclid_dist")
-        hits += torch.tensor([float((distance < limit).sum()) for limit in thresholds], dtype=torch.float64)
+        squared = torch.zeros(len(rows), len(b))
+        for axis, values in enumerate(axes):
+            squared += (rows[:, axis, None] - values).square_()
+        # numpy counts bytes, torch sums integers: ten times slower here.
+        hits += [np.count_nonzero(squared.numpy() < limit * limit) for limit in thresholds]
     return [float(hit) / (len(a_in_b) * len(b)) if len(a_in_b) and len(b) else math.nan for hit in hits]
 
 

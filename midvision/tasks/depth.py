@@ -203,7 +203,7 @@ def _task(name: str, title: str, content: Content, data_set: str | None, bounds:
 
 
 TASKS = (
-    _task("depth", "Scene depth", "depth", None, ControlBounds(0.9, 0.05)),
-    _task("synth-depth", "Scene depth", "depth", "synthetic", ControlBounds(0.9, 0.05)),
+    _task("depth", "Scene depth", "depth", None, ControlBounds(0.8, 0.05)),
+    _task("synth-depth", "Scene depth", "depth", "synthetic", ControlBounds(0.8, 0.05)),
     _task("synth-object-depth", "Object depth", "object-depth", "synthetic", ControlBounds(0.9, 0.05)),
 )

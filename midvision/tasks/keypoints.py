@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from midvision.core.errors import DataError
 from midvision.core.items import Dataset, KeypointPairItem
 from midvision.core.specs import ImageRules
-from midvision.tasks.pairs import BLOCK, MatchScoring, point_features, share_metrics
+from midvision.tasks.pairs import MatchScoring, block_positions, point_features, share_metrics
 from midvision.tasks.rules import protocol_pair
 from midvision.tasks.scoring import Scored, Unit, UnitScorer, picture, sampled
 from midvision.tasks.task import Setting, Task
@@ -27,15 +27,6 @@ if TYPE_CHECKING:
 
 RADII = {"pck_10": 0.1, "pck_05": 0.05, "pck_20": 0.2}
 METRICS = share_metrics(list(RADII))
-
-
-def candidates_xy(frame_size: tuple[int, int]) -> Tensor:
-    """Centres `[N, 2]` of the 4 x 4 blocks of a frame."""
-    import torch
-
-    y = torch.arange(frame_size[0] // BLOCK).double() * BLOCK + BLOCK / 2
-    x = torch.arange(frame_size[1] // BLOCK).double() * BLOCK + BLOCK / 2
-    return torch.cartesian_prod(y, x).flip(1)
 
 
 def check_items(dataset: Dataset) -> dict[str, KeypointPairItem]:
@@ -53,7 +44,7 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
     scoring = MatchScoring.model_validate(setting.protocol.scoring)
     items = check_items(dataset)
     kept = sampled(dataset)
-    grid = candidates_xy(dataset.frame_size)
+    grid = block_positions(dataset.frame_size, "block", scoring.block_sample)
 
     def score(unit: Unit, features: Features) -> list[Scored]:
         from midvision.features.nearest import two_nearest

@@ -22,7 +22,7 @@ Scoring fields:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4
 SHOWN_MATCHES = 60
+RECENT_IMAGES = 6
 
 
 class MatchScoring(Settings):
@@ -68,11 +69,12 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Surface points of one view: where features are read, where they project, where they are in the camera."""
+    """Surface points of one view: their blocks `[N]`, pixels `[N, 2]`, places `[N, 3]` in the camera unless planar."""
 
-    features_xy: Tensor
+    block: Tensor
     xy: Tensor
     xyz: Tensor | None
+    K: Tensor
 
 
 def view_points(view: View, scoring: MatchScoring, planar: bool) -> Points:
@@ -91,13 +93,24 @@ def view_points(view: View, scoring: MatchScoring, planar: bool) -> Points:
     if not planar:
         valid = valid & torch.isfinite(depth_m) & (depth_m > 0)
     row, column = valid.nonzero().unbind(1)
-    sample = torch.stack([columns[column], rows[row]], dim=1).double() + 0.5
-    block = torch.stack([column, row], dim=1).double() * BLOCK + BLOCK / 2
-    xy = sample if scoring.ray_at == "sample" else block
-    features_xy = sample if scoring.features_at == "sample" else block
-    if planar:
-        return Points(features_xy, xy, None)
-    return Points(features_xy, xy, rays(surface.K.double(), xy) * depth_m[row, column, None])
+    block = row * len(columns) + column
+    xy = block_positions((height, width), scoring.ray_at, scoring.block_sample)[block]
+    K = surface.K.double()
+    xyz = None if planar else rays(K, xy) * depth_m[row, column, None]
+    return Points(block, xy, xyz, K)
+
+
+def block_positions(
+    frame_size: tuple[int, int], at: Literal["sample", "block"], block_sample: Literal["centre", "corner"]
+) -> Tensor:
+    """`[N, 2]` frame pixels (x, y) for every block in row order: its sampled pixel's centre, or its own."""
+    import torch
+
+    offset = BLOCK / 2
+    if at == "sample":
+        offset = (BLOCK // 2 if block_sample == "centre" else 0) + 0.5
+    y, x = (torch.arange(side // BLOCK).double() * BLOCK + offset for side in frame_size)
+    return torch.cartesian_prod(y, x).flip(1)
 
 
 def point_features(
@@ -129,7 +142,7 @@ def rank_matches(features_a: Tensor, features_b: Tensor, keep: int) -> tuple[Ten
     return order.cpu(), index[order, 0].cpu()
 
 
-def carried(item: PairItem, points_a: Points) -> tuple[Tensor, Tensor | None]:
+def carried(item: PairItem, points_a: Points, points_b: Points) -> tuple[Tensor, Tensor | None]:
     """The points of a seen from b: pixels `[M, 2]` (NaN where b cannot see them) and, unless planar, metres."""
     from midvision.geometry.camera import apply_homography, project
     from midvision.geometry.pose import apply, compose, invert
@@ -139,7 +152,7 @@ def carried(item: PairItem, points_a: Points) -> tuple[Tensor, Tensor | None]:
         return apply_homography(item.planar.b_from_a, points_a.xy), None
     b_from_a = compose(item.b.camera_from_world.double(), invert(item.a.camera_from_world.double()))
     xyz = apply(b_from_a, points_a.xyz)
-    return project(item.b.surface().K.double(), xyz), xyz
+    return project(points_b.K, xyz), xyz
 
 
 def error_columns(
@@ -163,27 +176,26 @@ def error_columns(
 
 
 def score_pair(
-    item: PairItem, features: Features, setting: Setting, scoring: MatchScoring, limits: Thresholds, dataset: Dataset
+    item: PairItem, vectors_of: Callable[[str], Tensor], scoring: MatchScoring, limits: Thresholds
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Columns of one pair and its match lines; without a point on each side every recall is NaN."""
+    """Columns of one pair and its match lines; without a point on each side every recall is NaN.
+
+    `vectors_of(image)` gives the features `[N, C]` of all blocks of an image.
+    """
     import torch
 
     planar = item.planar is not None
     a, b = (view_points(view, scoring, planar) for view in (item.a, item.b))
-    rows = (0, features.maps[0].shape[0] - 1)
     names = [*limits.metres, *limits.pixels, *limits.quarter_pixels]
     columns = pair_columns(item)
     same = scoring.self_pairs == "drop" and item.a.image == item.b.image
     if same or len(a.xy) == 0 or len(b.xy) == 0:
         empty = dict.fromkeys([*names, *limits.bins], math.nan)
         return {**empty, **columns, "matches": 0.0, **{f"chance.{name}": math.nan for name in empty}}, {}
-    found = [
-        point_features(features, row, points.features_xy, dataset.frame_size, setting, scoring)
-        for row, points in zip(rows, (a, b))
-    ]
     with torch.inference_mode():
+        found = [vectors_of(view.image)[points.block] for view, points in ((item.a, a), (item.b, b))]
         matches = rank_matches(found[0], found[1], scoring.max_matches)
-    xy_in_b, xyz_in_b = carried(item, a)
+    xy_in_b, xyz_in_b = carried(item, a, b)
     own, chance = error_columns(xy_in_b, xyz_in_b, b, matches, limits)
     own |= binned(own, columns["angle_deg"], limits)
     chance |= binned(chance, columns["angle_deg"], limits)
@@ -250,9 +262,23 @@ def pair_scorer(setting: Setting, dataset: Dataset, limits: Thresholds, metrics:
             raise DataError(f"Item {item.id!r} of {dataset.name!r} is no pair of views.")
         items[item.id] = item
 
+    positions = block_positions(dataset.frame_size, scoring.features_at, scoring.block_sample)
+    recent: dict[str, Tensor] = {}
+
     def score(unit: Unit, features: Features) -> list[Scored]:
         item = items[unit.items[0]]
-        columns, shown = score_pair(item, features, setting, scoring, limits, dataset)
+
+        def vectors_of(image: str) -> Tensor:
+            """Features of all blocks; the last few images are kept, since their next pair is near."""
+            if image not in recent:
+                row = unit.images.index(image)
+                recent[image] = point_features(features, row, positions, dataset.frame_size, setting, scoring)
+            recent[image] = recent.pop(image)
+            while len(recent) > RECENT_IMAGES:
+                del recent[next(iter(recent))]
+            return recent[image]
+
+        columns, shown = score_pair(item, vectors_of, scoring, limits)
         if item.id not in kept or not shown:
             return [Scored(columns)]
         pictures = {"image_a": picture(dataset, item.a.image), "image_b": picture(dataset, item.b.image)}

@@ -179,7 +179,7 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None) -> Task
         protocols=_protocols(size),
         learner=learner,
         scorer=scorer,
-        bounds=ControlBounds(oracle_at_least=0.8, noise_above_floor=0.05),
+        bounds=ControlBounds(oracle_at_least=0.6, noise_above_floor=0.05),
     )
 
 

@@ -23,7 +23,7 @@ from midvision.probes.train import run_stream
 from midvision.tasks.task import Setting, Task, all_tasks
 
 TASKS = all_tasks()
-ORACLE_HERE = {"keypoints": 0.95, "synth-depth": 0.8, "synth-object-depth": 0.6, "synth-scene-pairs": 0.55}
+ORACLE_HERE = {"keypoints": 0.95, "synth-object-depth": 0.6}
 NOISE_HERE = {"keypoints": 0.1, "synth-scene-pairs": 0.1}
 BY_CONTENT: dict[Content, str] = {
     "segmentation": "synth-seg",

@@ -60,6 +60,13 @@ def test_equals_a_slow_loop_and_ignores_masked_pixels() -> None:
     assert normal_scores(spoiled, scored) == found
 
 
+def test_rounding_of_equal_directions_gives_no_nan() -> None:
+    vectors = torch.randn(3, 50, 50, generator=torch.Generator().manual_seed(0))
+    error = angular_error_deg(vectors, vectors)
+    assert bool(torch.isfinite(error).all()) and float(error.max()) < 1e-3
+    assert bool((angular_error_deg(vectors, -vectors) > 179.99).all())
+
+
 def test_a_zero_vector_counts_as_90_degrees() -> None:
     assert float(angular_error_deg(torch.zeros(3, 1, 1), tilted(0.0))) == pytest.approx(90.0)
 
