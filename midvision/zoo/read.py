@@ -8,7 +8,6 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,6 @@ class InertRecord:
 # Data-only classes, under the names that old and new files use. Anything else is refused by name.
 _ALLOWED: list[Any] = [
     argparse.Namespace,
-    defaultdict,
-    *(int, float, list, dict, set),
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # type: ignore[attr-defined]
     (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),  # type: ignore[attr-defined]
     (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]

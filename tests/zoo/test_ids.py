@@ -37,7 +37,7 @@ def test_unknown_forms(text: str) -> None:
 def test_near_ids_and_options_are_offered() -> None:
     with pytest.raises(UsageError, match="Nearest: control/pixels"):
         parse_id("contrl/pixels")
-    with pytest.raises(UsageError, match="unknown option 'arc'.*Nearest: arch"):
+    with pytest.raises(UsageError, match=r"unknown option 'arc'.*Nearest: arch"):
         parse_id("file:x.pth?arc=resnet50")
     with pytest.raises(UsageError, match="Ids of kind timm have none"):
         parse_id("timm/resnet50?arch=x")

@@ -44,14 +44,13 @@ def test_file_options(tmp_path: Path) -> None:
         mv.load_model(f"file:{path}?arch=resnet18")
     encoder = mv.load_model(f"file:{path}?arch=resnet18&prefix=teacher&pixels=half")
     assert encoder.info.pixel_mean == (0.5, 0.5, 0.5)
-    assert encoder_key(f"file:{path}?arch=resnet18&prefix=student") != encoder_key(
-        f"file:{path}?arch=resnet18&prefix=teacher"
-    )
+    keys = {encoder_key(f"file:{path}?arch=resnet18&prefix={part}") for part in ("student", "teacher")}
+    assert len(keys) == 2
     with pytest.raises(UsageError, match="arch"):
         mv.load_model(f"file:{path}")
     with pytest.raises(UsageError, match=r"resnet1[0-9]"):
         mv.load_model(f"file:{path}?arch=resnet19")
-    with pytest.raises(DataError, match="does not fit|holds no weights|has shape"):
+    with pytest.raises(DataError, match=r"does not fit|holds no weights|has shape"):
         mv.load_model(f"file:{path}?arch=resnet34&prefix=teacher")
 
 

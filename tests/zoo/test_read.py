@@ -46,7 +46,6 @@ def test_plain_data_classes_of_publishers(tmp_path: Path, zipped: bool) -> None:
         "args": argparse.Namespace(arch="vit"),
         "array": np.arange(6, dtype=np.float32).reshape(2, 3),
         "scalar": np.float64(0.5),
-        "log": collections.defaultdict(int, a=1),
     }
     found = read_checkpoint(saved(tmp_path / "x.pth", content, zipped))
     assert np.array_equal(found["array"], content["array"])
