@@ -60,6 +60,17 @@ class Framed:
     object_mask: Callable[[], np.ndarray] | None = None
     _framing: Framing | None = None
 
+    @property
+    def image_id(self) -> str:
+        """The photograph's id, with what was done to it where tasks differ in that.
+
+        Tasks that share photographs but not the rules must not take each other's features.
+        """
+        done = [self.rules.crop if self.rules.crop != "none" else "", self.rules.photo_resample]
+        done[0] += "-exclusive" if self.rules.crop == "object" and self.rules.crop_end == "exclusive" else ""
+        text = "#".join(part for part in done if part not in ("", "bilinear"))
+        return f"{self.photo.id}#{text}" if text else self.photo.id
+
     def framing(self) -> Framing:
         if self._framing is None:
             self._framing = Framing(self._box(), self.size, self.rules.photo_resample)
@@ -79,7 +90,7 @@ class Framed:
         return file_digest(self.photo.path, self.framing().recipe)
 
     def image(self) -> Image:
-        return Image(self.photo.id, self.load, self.digest)
+        return Image(self.image_id, self.load, self.digest)
 
 
 def split_roots(root: Path) -> dict[str | None, Path]:
@@ -234,7 +245,7 @@ def dataset(
 
     `truth` are the files that the items read; `notes` names whatever else shapes them.
     """
-    kept = {frame.photo.id: frame for frame in frames}
+    kept = {frame.image_id: frame for frame in frames}
     need_items(list(items), request, "Check the folder and the options.")
     named = [(name, frame.photo.path) for name, frame in kept.items()]
     named += [(path.name, path) for path in sorted(set(truth))]

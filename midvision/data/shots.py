@@ -98,7 +98,7 @@ def _inside(shot: Shot, region: Region, depth: np.ndarray) -> np.ndarray:
     if region.depth_m is not None:
         inside &= (depth >= region.depth_m[0]) & (depth <= region.depth_m[1])
     if region.box_m is not None:
-        points = unproject(shot.camera, torch.from_numpy(depth.astype(np.float64))[None]).flatten(1).T
+        points = unproject(shot.camera, torch.from_numpy(depth)[None]).flatten(1).T
         world = apply(invert(shot.pose), points).numpy().reshape(*depth.shape, 3)
         low, high = np.array(region.box_m[:3]), np.array(region.box_m[3:])
         inside &= ((world >= low) & (world <= high)).all(-1)
@@ -118,18 +118,18 @@ def surface_of(shot: Shot, frame: Framed) -> Surface:
 
 
 def view_of(shot: Shot, frame: Framed) -> View:
-    return View(shot.photo.id, partial(surface_of, shot, frame), shot.pose)
+    return View(frame.image_id, partial(surface_of, shot, frame), shot.pose)
 
 
 def depth_item(shot: Shot, frame: Framed) -> DenseItem:
-    return DenseItem(shot.photo.id, shot.photo.group, shot.photo.id, partial(_depth_target, shot, frame))
+    return DenseItem(shot.photo.id, shot.photo.group, frame.image_id, partial(_depth_target, shot, frame))
 
 
 def normal_item(shot: Shot, frame: Framed) -> DenseItem:
     """Normals from the shot's own file, or out of its depth at the true principal point."""
     if shot.normals is None and shot.K is None:
         _ = shot.camera
-    return DenseItem(shot.photo.id, shot.photo.group, shot.photo.id, partial(_normal_target, shot, frame))
+    return DenseItem(shot.photo.id, shot.photo.group, frame.image_id, partial(_normal_target, shot, frame))
 
 
 def _depth_target(shot: Shot, frame: Framed) -> Target:

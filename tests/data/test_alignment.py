@@ -139,3 +139,21 @@ def test_digests_follow_crop_size_and_resampling(tmp_path: Path) -> None:
     seen = [folder(tmp_path, rules).images for rules in RULES.values()]
     digests = {images[next(iter(images))].digest() for images in seen}
     assert len(digests) == len(RULES)
+
+
+def test_tasks_with_other_rules_never_share_an_image_id(tmp_path: Path) -> None:
+    """Features belong to image ids: two crops or two ways of resizing need two ids."""
+    same_size = [
+        ImageRules(image_size=(80, 80)),
+        ImageRules(image_size=(80, 80), photo_resample="lanczos"),
+        ImageRules(image_size=(80, 80), crop="centre_square"),
+        ImageRules(image_size=(80, 80), crop="centre_square", photo_resample="nearest"),
+        ImageRules(image_size=(80, 80), crop="object"),
+        ImageRules(image_size=(80, 80), crop="object", crop_end="exclusive"),
+    ]
+    object_folder(tmp_path, ImageRules())
+    seen = [open_set("folder", tmp_path, "object-depth", rules=rules) for rules in same_size]
+    assert len({next(iter(data.images)) for data in seen}) == len(same_size)
+    for data in seen:
+        assert {item.image for item in data.items} == set(data.images)  # type: ignore[union-attr]
+        assert data.items[0].id == seen[0].items[0].id

@@ -192,7 +192,7 @@ def test_object_pairs_through_masks_and_an_object_crop(tmp_path: Path) -> None:
     rules = ImageRules(crop="object", image_size=(80, 80))
     options = {"region": "regions/*.png", "depth_scale": 20000, "min_overlap": 0.2}
     data = open_set("rgbd", root, "object-pairs", rules=rules, **options)
-    image = (data.images["f1"].load() * 255).round()
+    image = (data.images["f1#object"].load() * 255).round()
     assert (image[0, 0, 0], image[1, 0, 0], image.shape[-1]) == (60, 40, 80)
     assert errors(data) < 5e-3
     assert wall_distance(data) < 2e-3

@@ -190,7 +190,7 @@ def _item(truth: _Truth, content: str) -> DenseItem:
 
     load = {"segmentation": mask_target, "normals": normal_target}.get(content, depth_target)
     photo = truth.framed.photo
-    return DenseItem(photo.id, photo.group, photo.id, partial(load, truth))
+    return DenseItem(photo.id, photo.group, truth.framed.image_id, partial(load, truth))
 
 
 def mask_target(truth: _Truth) -> Target:

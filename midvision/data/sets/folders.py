@@ -28,9 +28,13 @@ def open_labels(request: Request) -> Dataset:
     chosen = need_items(_split(photos, request, options), request, "Give each class at least two photographs.")
     kept = spread(chosen, request.limit, lambda photo: photo.sequence)
     size = frame_size([photo.size for photo in photos], request.rules, options)
-    items = [LabelItem(p.id, p.group, p.id, classes.index(p.sequence), p.sequence) for p in kept]
+    frames = [Framed(photo, size, request.rules) for photo in kept]
+    items = [
+        LabelItem(p.id, p.group, frame.image_id, classes.index(p.sequence), p.sequence)
+        for p, frame in zip(kept, frames)
+    ]
     notes = repr([(item.id, item.label_name) for item in items])
-    return dataset(DATA, request, [Framed(p, size, request.rules) for p in kept], items, (), notes)
+    return dataset(DATA, request, frames, items, (), notes)
 
 
 def _list(root: Path, options: Options) -> list[Photo]:

@@ -134,7 +134,7 @@ def _view(frame: Framed, other_from_this: Tensor | None) -> View:
     from midvision.core.items import View
 
     surface = partial(_surface, frame.size, other_from_this)
-    return View(frame.photo.id, surface, torch.eye(4, dtype=torch.float64))
+    return View(frame.image_id, surface, torch.eye(4, dtype=torch.float64))
 
 
 def _surface(size: tuple[int, int], other_from_this: Tensor | None) -> Surface:

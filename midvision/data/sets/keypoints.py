@@ -134,7 +134,7 @@ def _item(sheet: Sheet, pair: Pair, frames: dict[str, Framed], options: Options)
     width, height = sheet.boxes[pair.target]
     scale = max(width * size[1] / box.width, height * size[0] / box.height)
     name = f"{a.photo.id}~{b.photo.id}"
-    return KeypointPairItem(name, a.photo.id, a.photo.id, b.photo.id, xy[0], xy[1], scale)
+    return KeypointPairItem(name, a.photo.id, a.image_id, b.image_id, xy[0], xy[1], scale)
 
 
 def _options() -> dict[str, str]:

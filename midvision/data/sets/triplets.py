@@ -49,10 +49,10 @@ def open_triplets(request: Request) -> Dataset:
     size = frame_size([photo.size for photo in photos.values()], request.rules, options)
     used = dict.fromkeys(name for row in kept for name in row.names)
     frames = {name: Framed(photos[name], size, request.rules) for name in used}
-    items = [
-        TripletItem(row.id, row.names[0], row.names[0], row.names[1], row.names[2], row.right_share, row.tags)
-        for row in kept
-    ]
+    items = []
+    for row in kept:
+        reference, left, right = (frames[name].image_id for name in row.names)
+        items.append(TripletItem(row.id, row.names[0], reference, left, right, row.right_share, row.tags))
     answers = repr([(item.id, item.reference, item.left, item.right, item.right_share) for item in items])
     return dataset(DATA, request, frames.values(), items, (), answers)
 
