@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from midvision.core.errors import UsageError
 from midvision.core.features import FeaturePlan
 from midvision.core.specs import ProbeSpec, Protocol
 from midvision.geometry.lookup import upsample
@@ -61,6 +62,12 @@ def build_probe(
     if spec.name == "linear":
         decoder: nn.Module = Linear(inputs, outputs, head.linear_kernel, generator)
     elif spec.name == "multiscale":
+        if not Multiscale.fits(inputs, head.linear_kernel):
+            raise UsageError(
+                f"The last map of {inputs.grids[-1].size} cells is too small for this protocol's multiscale probe.",
+                "Its 3x3 convolutions have no padding and need at least 6 cells.",
+                "Take a larger --image-size, another probe, or the corrected protocol.",
+            )
         decoder = Multiscale(inputs, outputs, spec.hidden, head.linear_kernel, head.upsampling, generator)
     elif spec.name == "dpt":
         decoder = DPT(inputs, outputs, spec.hidden, head, generator)

@@ -174,9 +174,10 @@ class TrainedLearner:
         for candidate in self._candidates:
             for group in candidate.optimiser.param_groups:
                 group["lr"] = candidate.rate * factor
-            candidate.optimiser.zero_grad(set_to_none=True)
             candidate.probe.loss(maps, truth, mask).backward()  # type: ignore[no-untyped-call]
             candidate.optimiser.step()
+            # Gradients go at once: between steps a probe holds its weights and moments, nothing else.
+            candidate.optimiser.zero_grad(set_to_none=True)
         self._step += 1
 
     def _truth(self, images: Sequence[str]) -> tuple[Tensor, Tensor]:

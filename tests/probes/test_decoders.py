@@ -7,6 +7,7 @@ import torch
 from probe_fakes import CORRECTED, PAPER, generator, patch_plan, plan_of, random_maps, stage_plan
 from torch import Tensor
 
+from midvision.core.errors import UsageError
 from midvision.core.features import FeaturePlan, Grid
 from midvision.core.specs import HeadRules, ProbeSpec, Protocol
 from midvision.probes.decoders.dpt import DPT, ResidualUnit
@@ -96,6 +97,17 @@ def test_multiscale_parameters_and_shrinking() -> None:
         assert sum(p.numel() for p in head.parameters()) == expected
         cells = 14 * 8 if kernel == 1 else ((14 - 2) * 2 - 6) * 4 - 4
         assert head(_maps(plan), _identity).shape == (2, 7, cells, cells)
+
+
+def test_multiscale_of_paper_refuses_maps_it_would_eat() -> None:
+    spec = ProbeSpec(name="multiscale", hidden=8)
+    with pytest.raises(UsageError, match="too small"):
+        build_probe(PROBLEMS[0], PAPER, spec, stage_plan(112), generator())
+    for cells, fits in ((5, False), (6, True)):
+        inputs = Inputs.of(patch_plan(16 * cells), "true")
+        assert Multiscale.fits(inputs, 3) is fits and Multiscale.fits(inputs, 1)
+    head = Multiscale(Inputs.of(patch_plan(96), "true"), 2, 4, 3, "bilinear", generator())
+    assert head(_maps(patch_plan(96)), _identity).shape[-2:] == (4, 4)
 
 
 def test_residual_units_differ_in_what_the_identity_carries() -> None:

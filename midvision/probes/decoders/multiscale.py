@@ -32,6 +32,14 @@ class Multiscale(nn.Module):
         self.refine = seeded_conv(generator, hidden, hidden, kernel)
         self.out = seeded_conv(generator, hidden, outputs, kernel)
 
+    @staticmethod
+    def fits(inputs: Inputs, kernel: int) -> bool:
+        """Whether unpadded convolutions leave anything of the last map."""
+        eaten = kernel - 1
+        return all(((side - eaten) * 2 - 3 * eaten) * 4 - 2 * eaten > 0 for side in inputs.grids[-1].size) and all(
+            min(grid.size) > eaten for grid in inputs.grids
+        )
+
     def forward(self, maps: Sequence[Tensor], top: Top) -> Tensor:
         projected = [conv(x) for conv, x in zip(self.project, maps, strict=True)]
         size = (int(projected[-1].shape[-2]), int(projected[-1].shape[-1]))
