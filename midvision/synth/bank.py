@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -140,9 +141,18 @@ def get_mesh(key: str) -> Mesh:
     return found[key] if key in found else build_mesh(key)
 
 
+@lru_cache(maxsize=1)
+def _recipe() -> str:
+    """Changes whenever the code or the library that makes shapes does, so no stale mesh is ever read."""
+    digest = hashlib.sha256(metadata.version("manifold3d").encode())
+    here = Path(__file__).parent
+    for source in sorted([*here.glob("shapes*.py"), here / "mesh_facts.py", here / "bank.py"]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def _family_file(family: str, folder: Path | None) -> Path:
-    fields = hashlib.sha256("\n".join(bank_keys(family)).encode()).hexdigest()[:8]
-    return (folder or cache_dir() / "meshes") / f"{family}-v{BANK_VERSION}-{fields}.npz"
+    return (folder or cache_dir() / "meshes") / f"{family}-{_recipe()}.npz"
 
 
 _ARRAYS = ("vertices", "faces", "corner_normals", "hull", "rest_rotations", "rest_weights")

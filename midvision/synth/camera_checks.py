@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midvision.synth.cameras import Camera, look_at
-from midvision.synth.world_parts import FIRST_OBJECT_ID, Axes, World, WorldKind
+from midvision.synth.world_parts import FIRST_OBJECT_ID, Axes, ObjectInstance, World, WorldKind
 
 if TYPE_CHECKING:
     from midvision.synth.render import Renderer
@@ -71,28 +71,41 @@ def _random_camera(
     elevation = low + (high - low) * draw[1] if elevation_deg is None else elevation_deg
     fov = 45 + 20 * draw[2]
     roll = (0.0, 2.0, 9.0, 25.0)[level] * (2 * draw[3] - 1)
-    target = np.array(world.focus if look_at_point is None else look_at_point, dtype=np.float64)
-    if kind == "object":
-        thing = next(item for item in world.objects if item.id == (world.subject_id or FIRST_OBJECT_ID))
-        target = thing.world_from_object[:3, 3] if look_at_point is None else target
-        reach = thing.radius_m
-        nearest = reach / np.sin(np.radians(fov / 2))
-        distance = nearest * (1.0 + (0.25 + 0.75 * draw[4]))
-        wobble = 0.35 * reach
-    else:
-        spread = np.array([item.world_from_object[:3, 3] for item in world.objects]) - target
-        reach = max(0.25, float(np.linalg.norm(spread, axis=1).max(initial=0.0)) * 0.75)
-        far = (1.15, 1.35) if level < 2 else (0.75, 1.9) if level == 2 else (0.55, 2.0)
-        distance = (far[0] + (far[1] - far[0]) * draw[4]) * reach / np.tan(np.radians(fov / 2))
-        distance = min(max(distance, 0.45), 2.4)
-        wobble = (0.0, 0.08, 0.3, 0.4)[level] * reach
-    target = target + wobble * (2 * draw[5:8] - 1) * [1.0, 1.0, 0.6]
     a, e = np.radians(azimuth), np.radians(elevation)
     way = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+    target, distance = _target_and_distance(world, level, kind, look_at_point, float(fov), draw)
+    if kind == "object":
+        # Anywhere in the frame: sliding sideways changes the place, not the side that is seen.
+        free = 1.2 * (distance * np.tan(np.radians(fov / 2)) - _subject(world).radius_m)
+        right = np.array([-np.sin(a), np.cos(a), 0.0])
+        slide = max(0.0, free) * (0.15, 0.5, 1.0, 1.0)[level] * (2 * draw[5:7] - 1)
+        target = target + slide[0] * right + slide[1] * np.cross(way, right)
     x, y, height = world.room.size_m
     limit = np.array([x / 2 - 0.12, y / 2 - 0.12, height - 0.12])
     eye = np.clip(target + distance * way, [-limit[0], -limit[1], 0.08], limit)
     return look_at(eye, target, np.array([0.0, 0.0, 1.0]), float(fov), size, float(roll))
+
+
+def _subject(world: World) -> ObjectInstance:
+    return next(item for item in world.objects if item.id == (world.subject_id or FIRST_OBJECT_ID))
+
+
+def _target_and_distance(
+    world: World, level: int, kind: WorldKind, look_at_point: np.ndarray | None, fov_deg: float, draw: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Where to look and from how far: an object fills 8 to 25 % of its frame, a scene about all of it."""
+    half = np.radians(fov_deg / 2)
+    if kind == "object":
+        thing = _subject(world)
+        target = thing.world_from_object[:3, 3] if look_at_point is None else look_at_point
+        return np.asarray(target, dtype=np.float64), float(thing.radius_m / np.sin(half) * (1.15 + 0.95 * draw[4]))
+    target = np.array(world.focus if look_at_point is None else look_at_point, dtype=np.float64)
+    spread = np.array([item.world_from_object[:3, 3] for item in world.objects]).reshape(-1, 3) - target
+    reach = max(0.25, float(np.linalg.norm(spread, axis=1).max(initial=0.0)) * 0.75)
+    near, far = ((1.15, 1.35), (1.15, 1.35), (0.75, 1.9), (0.55, 2.0))[level]
+    distance = (near + (far - near) * draw[4]) * reach / np.tan(half)
+    wobble = (0.0, 0.08, 0.3, 0.4)[level] * reach
+    return target + wobble * (2 * draw[5:8] - 1) * [1.0, 1.0, 0.6], float(min(max(distance, 0.45), 2.4))
 
 
 def view_fault(camera: Camera, scene: RayScene, world: World, kind: WorldKind) -> float:
@@ -112,8 +125,8 @@ def view_fault(camera: Camera, scene: RayScene, world: World, kind: WorldKind) -
     if kind == "object":
         mine = counts[world.subject_id or FIRST_OBJECT_ID]
         border = np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]) == (world.subject_id or FIRST_OBJECT_ID)
-        cut = max(0.0, float(border.mean()) - 0.02)
-        return float(fault + max(0.0, 0.1 - mine) * 10 + max(0.0, mine - 0.6) * 3 + cut)
+        cut = max(0.0, float(border.mean()) - 0.1)
+        return float(fault + max(0.0, 0.09 - mine) * 10 + max(0.0, mine - 0.6) * 3 + cut)
     if kind == "salient":
         return fault + max(0.0, 0.06 - share) * 10 + max(0.0, share - 0.58) * 3
     walls = float(((ids >= 2) & (ids <= 6)).mean())

@@ -166,6 +166,6 @@ def _handle(wall: float, tall: float, thin: float, reach: float) -> Surface:
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     side = np.cross(across, [0.0, 1.0, 0.0])
     c, s = circle(20)
-    ring = side[:, None] * c[:, None] + np.array([0.0, 1.0, 0.0]) * s[:, None]
+    ring = side[:, None] * c[:, None] - np.array([0.0, 1.0, 0.0]) * s[:, None]
     points = centre[:, None] + thin * ring
     return rings(points)

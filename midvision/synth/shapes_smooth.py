@@ -44,17 +44,18 @@ def lathe(code: np.ndarray) -> Surface:
     s = np.linspace(0, 1, 34)
     outer = curve(s)
     wall = between(code[6], 0.04, 0.11)
-    inner = np.maximum(outer - wall, 0.03)
-    floor = wall / height
-    inside = s[::-1] * (1 - floor) + floor
+    inside = np.linspace(1.0, wall / height, 34)
+    # The wall keeps its thickness where the outside narrows: the least radius nearby decides.
+    nearby = np.clip(inside + np.linspace(-1, 1, 9)[:, None] * wall / height, 0, 1)
+    inner = np.maximum(curve(nearby).min(0) - wall, 0.03)
     rim = wall / 2
     rim_angle = np.linspace(0, np.pi, 7)[1:-1]
     rim_radius = outer[-1] - rim + rim * np.cos(rim_angle)
     rim_height = height + rim * np.sin(rim_angle)
     radius = np.concatenate(
-        [[0.02, outer[0] * 0.5, outer[0] * 0.97], outer, rim_radius, inner[::-1], [inner[0] * 0.5, 0.02]]
+        [[0.02, outer[0] * 0.5, outer[0] * 0.97], outer, rim_radius, inner, [inner[-1] * 0.5, 0.02]]
     )
-    level = np.concatenate([[0, 0, 0], s * height, rim_height, inside * height, [floor * height] * 2])
+    level = np.concatenate([[0, 0, 0], s * height, rim_height, inside * height, [wall] * 2])
     c, sn = circle(64)
     lobes = int(3 + code[7] * 6)
     depth = max(0.0, between(code[8], -0.12, 0.12)) * np.clip(level / height, 0, 1)
@@ -65,14 +66,21 @@ def lathe(code: np.ndarray) -> Surface:
 
 def tube(code: np.ndarray) -> Surface:
     """A curve of given bends and waves in two planes, round section, thickness and its change along the way."""
-    s = np.linspace(0, 1, 60)
+    length = between(code[5], 2.0, 3.6)
+    base, slope = between(code[6], 0.17, 0.36), between(code[7], -0.7, 0.7)
+    ends = base * (1 - slope / 2) / length, base * (1 + slope / 2) / length
+    round_cap = 1 - np.cos(np.linspace(0.02, np.pi / 2, 10))
+    s = np.concatenate(
+        [ends[0] * round_cap, np.linspace(ends[0], 1 - ends[1], 46)[1:-1], 1 - ends[1] * round_cap[::-1]]
+    )
     yaw = between(code[0], -3.4, 3.4) * s + between(code[1], -1.6, 1.6) * np.sin(2 * np.pi * s + 6.28 * code[2])
     pitch = between(code[3], -1.2, 1.2) * np.sin(np.pi * s + 3.14 * code[4])
     tangent = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], -1)
-    length = between(code[5], 2.0, 3.6)
-    centre = np.concatenate([np.zeros((1, 3)), np.cumsum((tangent[1:] + tangent[:-1]) / 2, 0)]) * (length / 59)
-    thick = between(code[6], 0.17, 0.36) * (1 + between(code[7], -0.7, 0.7) * (s - 0.5))
-    cap = np.sqrt(np.clip(1 - (1 - np.minimum(s, 1 - s) * length / thick.mean()).clip(0) ** 2, 0, 1))
+    steps = (tangent[1:] + tangent[:-1]) / 2 * np.diff(s)[:, None] * length
+    centre = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, 0)])
+    thick = base * (1 + slope * (s - 0.5))
+    to_end = np.minimum(s / ends[0], (1 - s) / ends[1])
+    cap = np.sqrt(1 - (1 - to_end).clip(0) ** 2)
     side, up = _carried_frame(tangent)
     c, sn = circle(28)
     ring = side[:, None] * c[:, None] + up[:, None] * sn[:, None]

@@ -127,7 +127,9 @@ def _colours(axes: Axes, rng: np.random.Generator, role: Role, palette: Palette,
         saturation, value = (0.6, 0.7) if object_like else (0.3, 0.65)
         return linear(hue, saturation, value), linear(hue, saturation, value * 0.6), linear(hue, saturation * 0.3, 0.9)
     hidden = axes.colour == 3 and object_like and draw[7] < 0.6
-    if object_like and not hidden:
+    # Some objects wear the colours of walls and tables, so that colour alone never tells them apart.
+    vivid = object_like and draw[7] > 0.3
+    if vivid and not hidden:
         hue, saturation, value = draw[0], 0.15 + 0.75 * draw[1], 0.3 + 0.6 * draw[2]
     elif hidden or draw[6] < 0.2:
         hue, saturation, value = palette.hue + 0.06 * (draw[0] - 0.5), 0.08 + 0.3 * draw[1], palette.value
@@ -136,7 +138,7 @@ def _colours(axes: Axes, rng: np.random.Generator, role: Role, palette: Palette,
     elif draw[5] < 0.8:
         hue, saturation, value = 0.5 + 0.18 * draw[0], 0.05 + 0.27 * draw[1], 0.35 + 0.5 * draw[2]
     else:
-        hue, saturation, value = draw[0], 0.08 + 0.42 * draw[1], 0.3 + 0.55 * draw[2]
+        hue, saturation, value = draw[0], 0.1 + 0.6 * draw[1], 0.3 + 0.55 * draw[2]
     if metal:
         saturation, value = saturation * 0.5, 0.75 + 0.2 * draw[2]
     step = (0.16 + 0.3 * draw[3]) * (1 if value < 0.55 else -1)

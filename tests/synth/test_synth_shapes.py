@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 from scipy.spatial import cKDTree
 
 from midvision.synth import bank, shapes
@@ -17,12 +19,32 @@ def test_every_family_makes_closed_solids_of_unit_radius_on_the_grid(family: str
         mesh = bank.build_mesh(key)
         solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
         assert solid.is_watertight, key
-        assert solid.volume > 0.01, key
+        assert all(part.volume > 0 for part in solid.split(only_watertight=False)), key
         assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(1.0, abs=1e-5)
         assert np.array_equal(mesh.vertices * 2**18, np.rint(mesh.vertices * 2**18))
         assert np.allclose(np.linalg.norm(mesh.corner_normals, axis=-1), 1, atol=1e-5)
         flat = solid.face_normals[:, None] * mesh.corner_normals
         assert (flat.sum(-1) > 0.3).mean() > 0.999, key
+
+
+@pytest.mark.parametrize("family", shapes.FAMILIES)
+def test_rays_from_outside_meet_front_faces_first(family: str) -> None:
+    """A solid that is turned inside out, or whose inner wall pokes through, shows its back."""
+    rng = np.random.default_rng(0)
+    ways = rng.normal(size=(5000, 3))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    origins = -3 * ways + rng.uniform(-0.6, 0.6, ways.shape)
+    for key in bank.bank_keys(family)[:6]:
+        mesh = bank.build_mesh(key)
+        scene = EmbreeScene()
+        corners = mesh.vertices[mesh.faces]
+        TriangleMesh(scene, corners.astype(np.float32))
+        triangle = scene.run(origins.astype(np.float32), ways.astype(np.float32))
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        hit = triangle >= 0
+        assert hit.mean() > 0.1
+        assert ((normal[triangle[hit]] * ways[hit]).sum(1) > 0.02).mean() < 0.003, key
 
 
 def test_there_are_enough_families_and_held_out_ones_are_disjoint() -> None:
