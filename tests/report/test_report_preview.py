@@ -104,5 +104,5 @@ def test_every_kind_of_item_can_be_drawn(
 
 
 def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a name that ends|A name that ends"):
+    with pytest.raises(UsageError, match=r"ends in \.html"):
         write_preview(dataset("labels", CASES[3][1]), tmp_path / "page.pdf", 1)
