@@ -20,7 +20,7 @@ from midvision.synth.suite import generator
 from midvision.synth.variations import CONTENT, NUISANCES, Shot, edit_raw
 from midvision.synth.world import Axes, sample_world
 
-SIZE = (96, 96)
+SIZE = (64, 64)
 SCALES_PX = (1.0, 2.0, 4.0, 8.0)
 # Amounts tried per factor, in its own unit, from barely visible to the largest that stays sensible.
 GRID: Mapping[str, Sequence[float]] = {
@@ -38,7 +38,7 @@ LARGEST: Mapping[str, float] = {
     "shape": 0.12,
     "pose": 0.35,
     "layout": 0.03,
-    "material": 0.35,
+    "material": 0.45,
     "colour": 0.24,
     "lighting": 0.40,
     "viewpoint": 0.10,

@@ -208,6 +208,9 @@ def _work(source: TextIO, answers: TextIO) -> None:
             tell(done=words["job"]["index"])
         except MidvisionError as error:
             tell(wrong=error.wrong, expected=error.expected, do=error.do)
+        except BrokenPipeError:
+            # Nobody listens any more: the caller was killed.
+            return
         except Exception:
             tell(trace=traceback.format_exc())
 

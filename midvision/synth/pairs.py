@@ -164,7 +164,8 @@ def choose_views(pair_bins: np.ndarray, count: int) -> list[int]:
         subsets = subsets * (total - step) // (step + 1)
     if subsets <= 20000:
         # `max` keeps the first of equals, and combinations come in order of their views.
-        return list(max(itertools.combinations(range(total), count), key=lambda views: _evenness(pair_bins, list(views))))
+        ordered = itertools.combinations(range(total), count)
+        return list(max(ordered, key=lambda views: _evenness(pair_bins, list(views))))
     chosen: list[int] = []
     while len(chosen) < count:
         rest = [i for i in range(total) if i not in chosen]

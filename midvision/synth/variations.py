@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from midvision.synth import bank
-from midvision.synth.cameras import Camera, look_at
+from midvision.synth.cameras import Camera
 from midvision.synth.store import TripletInfo
 from midvision.synth.suite import generator
 from midvision.synth.world_parts import Material, ObjectInstance, World, rounded_pose
@@ -156,16 +156,15 @@ def _layout(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
 
 
 def _material(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
-    """Texture grain by a factor e^amount and gloss, up or down for each object."""
+    """Texture grain by a factor e^amount and gloss by its square, up or down for each object."""
     changed = []
     for thing in shot.world.objects:
         sign, gloss = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 1.0])
         old = thing.material
         new = replace(
-            old,
-            scale=old.scale * float(np.exp(sign * amount)),
-            roughness=float(np.clip(old.roughness * np.exp(gloss * amount), 0.08, 0.98)),
-            specular=float(np.clip(old.specular * np.exp(-gloss * amount), 0.01, 1.0)),
+            _regrained(old, float(np.exp(sign * amount))),
+            roughness=float(np.clip(old.roughness * np.exp(2 * gloss * amount), 0.08, 0.98)),
+            specular=float(np.clip(old.specular * np.exp(-2 * gloss * amount), 0.01, 1.0)),
         )
         changed.append(replace(thing, material=new))
     return _with_objects(shot, changed)
@@ -202,16 +201,15 @@ def _viewpoint(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
     """The camera walks about the focus by `amount` radians, and half as much up or down."""
     camera, focus = shot.camera, np.array(shot.world.focus)
     side, lift = rng.choice([-1.0, 1.0]), rng.choice([-0.5, 0.5])
-    centre = -camera.camera_from_world[:3, :3].T @ camera.camera_from_world[:3, 3]
-    out = centre - focus
-    flat = float(np.hypot(out[0], out[1]))
-    azimuth = np.arctan2(out[1], out[0]) + side * amount
-    elevation = np.clip(np.arctan2(out[2], flat) + lift * amount, 0.1, 1.3)
-    distance = float(np.linalg.norm(out))
-    level = np.cos(elevation)
-    eye = focus + distance * np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
-    fov_deg = float(np.degrees(2 * np.arctan(max(camera.size) / 2 / camera.K[0, 0])))
-    return replace(shot, camera=look_at(eye, focus, np.array([0.0, 0.0, 1.0]), fov_deg, camera.size))
+    out = camera.centre - focus
+    elevation = np.arctan2(out[2], np.hypot(out[0], out[1]))
+    across = np.array([out[1], -out[0], 0.0]) / max(np.hypot(out[0], out[1]), 1e-9)
+    rise = np.clip(elevation + lift * amount, 0.1, 1.3) - elevation if 0.1 < elevation < 1.3 else 0.0
+    walk = Rotation.from_rotvec([0.0, 0.0, side * amount]) * Rotation.from_rotvec(across * rise)
+    moved = np.eye(4)
+    moved[:3, :3] = walk.as_matrix()
+    moved[:3, 3] = focus - moved[:3, :3] @ focus
+    return replace(shot, camera=replace(camera, camera_from_world=camera.camera_from_world @ np.linalg.inv(moved)))
 
 
 def _background(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
@@ -220,21 +218,29 @@ def _background(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
     for solid in shot.world.room.solids:
         tinted = _tinted(solid.material, amount, rng)
         grain = float(np.exp(rng.choice([-1.0, 1.0]) * amount))
-        solids.append(replace(solid, material=replace(tinted, scale=tinted.scale * grain)))
+        solids.append(replace(solid, material=_regrained(tinted, grain)))
     room = replace(shot.world.room, solids=tuple(solids))
     return replace(shot, world=replace(shot.world, room=room))
 
 
 def _tinted(material: Material, share: float, rng: np.random.Generator) -> Material:
-    """Each colour mixed with a rotation of its own channels and a new brightness."""
-    turn, gain = int(rng.integers(1, 3)), float(np.exp(rng.normal(0, 0.3)))
+    """Each colour mixed with one of another hue, darker where it was light and lighter where it was dark."""
+    turn, jitter = int(rng.integers(1, 3)), float(np.exp(rng.normal(0, 0.2)))
+    kept = 1 - min(share, 1.0)
     mixed = []
     for colour in material.colours:
         old = np.array(colour)
-        vivid = np.clip(old + 0.6 * (old - old.mean()) + rng.uniform(-0.08, 0.08, 3), 0.02, 0.95)
+        vivid = np.clip(old + 0.8 * (old - old.mean()) + rng.uniform(-0.08, 0.08, 3), 0.02, 0.95)
+        gain = jitter * (0.45 if old.mean() > 0.25 else 2.0)
         new = np.clip(np.roll(vivid, turn) * gain, 0.02, 0.95)
-        mixed.append(_vector((1 - min(share, 1.0)) * old + min(share, 1.0) * new))
+        mixed.append(_vector(kept * old + (1 - kept) * new))
     return replace(material, colours=(mixed[0], mixed[1], mixed[2]))
+
+
+def _regrained(material: Material, factor: float) -> Material:
+    """The pattern `factor` times finer about the origin of its frame, so that small factors change little."""
+    x, y, z = material.offset
+    return replace(material, scale=material.scale * factor, offset=(x / factor, y / factor, z / factor))
 
 
 def _rested(thing: ObjectInstance, before: ObjectInstance) -> ObjectInstance:
