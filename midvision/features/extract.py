@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,10 @@ from midvision.data.frames import resize_for_encoder
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
-class _Reader(Dataset[Any]):
+Picture = Tensor | MidvisionError
+
+
+class _Reader(Dataset[Picture]):
     """Pictures by position. An error travels as a value, so that its text survives the worker process."""
 
     def __init__(self, images: Sequence[Image]) -> None:
@@ -28,7 +30,7 @@ class _Reader(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, position: int) -> Tensor | MidvisionError:
+    def __getitem__(self, position: int) -> Picture:
         try:
             return self.images[position].load()
         except MidvisionError as error:
@@ -51,29 +53,44 @@ def extract(
     for pictures in _batches(reader, batch_size, workers):
         names = list(ids[start : start + len(pictures)])
         start += len(pictures)
-        yield names, encode_batch(encoder, names, pictures, plan, device)
+        yield names, encode_batch(encoder, names, _stacked(names, pictures), plan, device)
 
 
 def encode_batch(
-    encoder: ImageEncoder,
-    ids: Sequence[str],
-    pictures: Sequence[Tensor | MidvisionError],
-    plan: FeaturePlan,
-    device: str | torch.device,
+    encoder: ImageEncoder, ids: Sequence[str], images: Tensor, plan: FeaturePlan, device: str | torch.device
 ) -> Features:
-    """Bring pictures to the plan's size, encode them, and round to the plan's dtype."""
+    """Bring `images [B, 3, H, W]` to the plan's size, encode them, and round to the plan's dtype."""
+    features = encoder.encode(ids, resize_for_encoder(images.to(device), plan.input_size), plan)
+    maps = tuple(_rounded(values, ids, plan) for values in features.maps)
+    return Features(maps, None if features.pooled is None else _rounded(features.pooled, ids, plan))
+
+
+def _together(pictures: list[Picture]) -> Tensor | list[Picture]:
+    """One tensor where possible: a worker passes one file handle per tensor, and those are few."""
+    first = pictures[0]
+    if isinstance(first, Tensor):
+        alike = [picture for picture in pictures if isinstance(picture, Tensor) and picture.shape == first.shape]
+        if len(alike) == len(pictures):
+            return torch.stack(alike)
+    return pictures
+
+
+def _stacked(ids: Sequence[str], pictures: Tensor | list[Picture]) -> Tensor:
+    """`[B, 3, H, W]`, or the error of the first picture that could not be read or has another shape."""
+    if isinstance(pictures, Tensor) and pictures.ndim == 4 and pictures.shape[1] == 3:
+        return pictures
+    shape: tuple[int, ...] | None = None
     for name, picture in zip(ids, pictures, strict=True):
         if isinstance(picture, MidvisionError):
             raise picture
-        if picture.shape != pictures[0].shape or picture.ndim != 3 or picture.shape[0] != 3:  # type: ignore[union-attr]
+        shape = tuple(picture.shape) if shape is None else shape
+        if tuple(picture.shape) != shape or picture.ndim != 3 or picture.shape[0] != 3:
             raise DataError(
-                f"Image {name!r} has shape {tuple(picture.shape)}, its neighbour {tuple(pictures[0].shape)}.",  # type: ignore[union-attr]
+                f"Image {name!r} has shape {tuple(picture.shape)}; the first of its batch has {shape}.",
                 "All images of a data set have one size [3, H, W].",
+                "Check the reader's size option.",
             )
-    batch = torch.stack([picture for picture in pictures if isinstance(picture, Tensor)])
-    features = encoder.encode(ids, resize_for_encoder(batch.to(device), plan.input_size), plan)
-    maps = tuple(_rounded(values, ids, plan) for values in features.maps)
-    return Features(maps, None if features.pooled is None else _rounded(features.pooled, ids, plan))
+    raise AssertionError("pictures of one shape are stacked")
 
 
 def _rounded(values: Tensor, ids: Sequence[str], plan: FeaturePlan) -> Tensor:
@@ -92,12 +109,12 @@ def _rounded(values: Tensor, ids: Sequence[str], plan: FeaturePlan) -> Tensor:
     return rounded
 
 
-def _batches(reader: _Reader, batch_size: int, workers: int) -> Iterator[list[Any]]:
-    """Lists of pictures; worker processes only where there is more than one batch to share."""
+def _batches(reader: _Reader, batch_size: int, workers: int) -> Iterator[Tensor | list[Picture]]:
+    """Pictures in batches; worker processes only where there is more than one batch to share."""
     workers = min(workers, -(-len(reader) // batch_size) - 1)
     if workers <= 0:
         for start in range(0, len(reader), batch_size):
-            yield [reader[row] for row in range(start, min(start + batch_size, len(reader)))]
+            yield _together([reader[row] for row in range(start, min(start + batch_size, len(reader)))])
         return
     # Readers are closures, which only a forked worker can inherit. The generator keeps the loader
     # from drawing its own seed out of the global random state.
@@ -105,7 +122,7 @@ def _batches(reader: _Reader, batch_size: int, workers: int) -> Iterator[list[An
         reader,
         batch_size=batch_size,
         num_workers=workers,
-        collate_fn=list,
+        collate_fn=_together,
         generator=torch_generator("loader"),
         multiprocessing_context="fork" if sys.platform != "win32" else None,
     )

@@ -193,6 +193,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.slow
 def test_full_disk_is_a_data_error_and_leaves_nothing(tmp_path: Path) -> None:
     """A file-size limit makes the kernel refuse the write, as a full disk does."""
     code = FULL.format(tests=str(Path(__file__).parent), output=str(tmp_path / "out"))
