@@ -64,7 +64,8 @@ def wrap(
     preparation = "" if preprocess is None else source_of(preprocess)
     weights = tensors_digest(module.state_dict())
     key = stable_hash("module", weights, code_digest(module), repr(options), preparation)
-    return Encoder(backbone, key, backbone.label)
+    # Two networks of one class must not share a name: results and cache folders go by it.
+    return Encoder(backbone, key, name or f"{type(module).__name__}-{key[:8]}")
 
 
 class ModuleBackbone(nn.Module):

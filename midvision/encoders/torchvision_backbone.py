@@ -15,7 +15,6 @@ from midvision.encoders.module_backbone import ModuleBackbone
 from midvision.encoders.plan import PIXEL_STATS
 from midvision.encoders.seeded import seeded
 from midvision.encoders.timm_backbone import Statistics
-from midvision.encoders.timm_weights import fetched
 
 _RESNET_PARTS = ("maxpool", "layer1", "layer2", "layer3", "layer4")
 _CONVNEXT_PARTS = ("features.1", "features.3", "features.5", "features.7")
@@ -30,24 +29,24 @@ def open_torchvision_random(arch: str) -> ModuleBackbone:
     return _backbone(_build(arch), arch, PIXEL_STATS["imagenet"])
 
 
-def open_torchvision(arch: str) -> ModuleBackbone:
-    """The library's recommended weights."""
+def open_torchvision(arch: str, path: Path) -> ModuleBackbone:
+    """With the library's recommended weights, whose file is at `path`."""
     network = _build(arch)
     weights: Any = models.get_model_weights(arch).DEFAULT
-    state: dict[str, Tensor] = torch.load(torchvision_file(arch), map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(state)
     transform = weights.transforms()
     return _backbone(network, arch, (tuple(transform.mean), tuple(transform.std)))
 
 
-def torchvision_file(arch: str) -> Path:
-    """The weights' file on this machine; fetched where it is missing and the network may be used."""
+def torchvision_url(arch: str) -> str:
+    """Where the library's recommended weights are published."""
     _check(arch)
     try:
         weights: Any = models.get_model_weights(arch).DEFAULT
     except (AttributeError, ValueError) as error:
         raise DataError(f"torchvision has no weights for {arch}.", "Some are needed.", f"Use random/{arch}.") from error
-    return fetched(f"torchvision/{arch}", str(weights.url))
+    return str(weights.url)
 
 
 def _check(arch: str) -> None:

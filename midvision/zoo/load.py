@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import json
 import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from midvision.core.errors import DataError, EncoderError, UsageError, nearest
+from midvision.core.errors import EncoderError, UsageError, nearest
 from midvision.core.settings import stable_hash
 from midvision.zoo.ids import CONTROL_TITLES, ORACLE_TITLES, ModelId, Record, parse_id, static_records
 
@@ -110,20 +111,28 @@ def _library_versions(model: ModelId) -> list[str]:
 def _published_sha256(model: ModelId) -> str:
     from midvision.zoo.read import file_sha256
 
-    if model.kind == "transformers":
-        from midvision.encoders.hf_backbone import weights_file
+    if model.kind != "transformers":
+        return file_sha256(_published_file(model))
+    from midvision.encoders.hf_backbone import weights_file
+    from midvision.zoo.fetch import not_here
 
-        found = weights_file(model.name)
-        if found is None:
-            raise _no_weights(model)
-        return file_sha256(found)
+    found = weights_file(model.name)
+    if found is None:
+        raise not_here(model.text, "no weights were found under that name")
+    return file_sha256(found)
+
+
+def _published_file(model: ModelId) -> Path:
+    """The weights of timm, the hub or torchvision, fetched if need be."""
+    from midvision.zoo.fetch import url_file, weights_path
+
     if model.kind == "torchvision":
-        from midvision.encoders.torchvision_backbone import torchvision_file
+        from midvision.encoders.torchvision_backbone import torchvision_url
 
-        return file_sha256(torchvision_file(model.name))
-    from midvision.encoders.timm_weights import pretrained_file
+        return url_file(model.text, torchvision_url(model.name))
+    from midvision.encoders.timm_weights import weight_source
 
-    return file_sha256(pretrained_file(_timm_name(model)))
+    return weights_path(model.text, weight_source(_timm_name(model)))
 
 
 def _backbone(model: ModelId, weights: Path | None, random_init: bool) -> Backbone:
@@ -145,14 +154,25 @@ def _backbone(model: ModelId, weights: Path | None, random_init: bool) -> Backbo
             )
         return _from_file(Path(model.name), arch, model.options.get("prefix", ""), _statistics(model))
     if model.kind == "hf-hub" and random_init:
-        return timm_weights.open_random_hub(_timm_name(model))
+        return timm_weights.open_random(_hub_architecture(model))
     if model.kind == "random" or random_init:
         arch = _checked_arch(model)
         known = timm_weights.is_timm(arch)
         return timm_weights.open_random(arch) if known else torchvision_backbone.open_torchvision_random(arch)
     if model.kind == "torchvision":
-        return torchvision_backbone.open_torchvision(model.name)
+        return torchvision_backbone.open_torchvision(model.name, _published_file(model))
+    _published_file(model)
     return timm_weights.open_pretrained(_timm_name(model))
+
+
+def _hub_architecture(model: ModelId) -> str:
+    """What a hub repository says of its network, if its description is in the local cache."""
+    from midvision.zoo.fetch import cached_hub_file, not_here
+
+    found = cached_hub_file(model.name, ["config.json"])
+    if found is None:
+        raise not_here(model.text, "the description of its architecture is not in the local cache")
+    return str(json.loads(found.read_text(encoding="utf-8"))["architecture"])
 
 
 def _from_file(path: Path, arch: str, prefix: str, statistics: Statistics | None) -> Backbone:
@@ -251,11 +271,3 @@ def _import(name: str) -> Any:
     finally:
         if added:
             sys.path.remove(here)
-
-
-def _no_weights(model: ModelId) -> DataError:
-    return DataError(
-        f"The weights of {model.text} are not on this machine and cannot be fetched.",
-        "They must be in the cache (HF_HOME), or the network must be reachable.",
-        "Fetch them once where there is a network, with HF_HUB_OFFLINE unset.",
-    )

@@ -105,7 +105,9 @@ def test_the_original_is_not_touched() -> None:
 
 
 def test_key_names_the_function() -> None:
-    assert wrap(Stages()).key == wrap(Stages()).key
+    assert wrap(Stages()).key == wrap(Stages()).key == wrap(Stages(), name="mine").key
+    assert wrap(Stages()).name == wrap(Stages()).name != wrap(Stages("map")).name
+    assert wrap(Stages(), name="mine").name == "mine"
     changed = Stages()
     with torch.no_grad():
         changed.one.bias += 1  # type: ignore[operator]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoint_files import prefixed, resnet_state, saved
+from safetensors.torch import save_file
 
 import midvision as mv
 from midvision.core.errors import DataError, EncoderError, UsageError
@@ -153,3 +157,46 @@ def test_wishes_that_exclude_each_other(tmp_path: Path) -> None:
 
 def test_controls_have_no_weights_to_randomise() -> None:
     assert mv.load_model("control/pixels", random_init=True).key == encoder_key("control/pixels")
+
+
+PUBLISHED = """
+import sys, torch
+import midvision as mv
+from midvision.zoo.load import encoder_key
+from midvision.zoo.read import read_checkpoint
+from pathlib import Path
+name, path = sys.argv[1:]
+encoder = mv.load_model(name)
+state = read_checkpoint(Path(path))
+assert torch.equal(encoder.backbone.network.conv1.weight, state["conv1.weight"])
+assert encoder.name == name and encoder.key == encoder_key(name) != encoder_key("random/resnet18")
+assert encoder.info.pixel_mean == (0.485, 0.456, 0.406)
+print(encoder.key)
+"""
+
+
+@pytest.mark.slow
+def test_published_weights_from_the_hub_s_cache(tmp_path: Path) -> None:
+    """A cache folder as the hub's client lays it out; the process starts with the network forbidden."""
+    revision = "0" * 40
+    cached = tmp_path / "hub" / "models--timm--resnet18.a1_in1k"
+    path = cached / "snapshots" / revision / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(revision)
+    classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    keys = set()
+    for purpose in ("published", "published again"):
+        save_file({**resnet_state(purpose), **classifier}, path)
+        environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+        environment.pop("HF_HUB_CACHE", None)
+        done = subprocess.run(
+            [sys.executable, "-c", PUBLISHED, "timm/resnet18.a1_in1k", str(path)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        keys.add(done.stdout.strip())
+    assert len(keys) == 2, "the key follows the weights' bytes"
