@@ -9,7 +9,7 @@ BIN     = $(VENV)/bin
 $(VENV)/installed-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e "$(if $(filter dev,$*),.[dev],.)"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e "$(if $(filter dev,$*),.[dev],.)"
 	touch $@
 
 demo: $(VENV)/installed-base

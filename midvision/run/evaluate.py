@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from midvision.analysis.resample import estimates
+from midvision.analysis.resample import baseline_metrics, estimates
 from midvision.core.features import FeaturePlan, FeatureSpec, ImageEncoder
 from midvision.core.items import Dataset
-from midvision.core.scores import Estimate, Metric, Scores
+from midvision.core.scores import Estimate, Scores
 from midvision.core.streams import FeatureSource, Learner
 from midvision.encoders.plan import make_plan
 from midvision.features.cache import FeatureCache
@@ -133,16 +133,6 @@ def finish(scorer: Guarded, encoder: ImageEncoder) -> Evaluation:
     baselines = {
         name: estimates(scores, found, seed=INTERVAL_SEED)
         for name in ("constant", "chance")
-        if (found := baseline_metrics(unit.task.metrics, scores, name))
+        if (found := baseline_metrics(scores, unit.task.metrics, name))
     }
     return Evaluation(unit, scorer.plan, scores, metrics, baselines, scorer.learner, encoder)
-
-
-def baseline_metrics(metrics: Iterable[Metric], scores: Scores, prefix: str) -> list[Metric]:
-    """The metrics whose columns also exist for this baseline, pointed at those columns."""
-    moved = []
-    for metric in metrics:
-        column, over = f"{prefix}.{metric.column}", metric.over and f"{prefix}.{metric.over}"
-        if column in scores.columns:
-            moved.append(replace(metric, column=column, over=over if over in scores.columns else metric.over))
-    return moved

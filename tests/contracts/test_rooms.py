@@ -26,7 +26,7 @@ DOORS = {
     "numba": ("synth/",),
     "manifold3d": ("synth/",),
     "shapely": ("synth/",),
-    "PIL": ("data/", "report/", "synth/store"),
+    "PIL": ("data/", "report/", "synth/render_sensor", "synth/store"),
     "h5py": ("data/",),
     "sqlite3": ("results/",),
     "altair": ("report/",),
