@@ -73,6 +73,7 @@ def sample_world(
     (world from object) is given, in exactly that orientation. `families` and `n_objects` replace what
     the shape and clutter axes would choose; `scene_type` is one of `SCENE_TYPES`.
     """
+    # Imported here: they bring numba along, and listing data sets needs only the types above.
     from midvision.synth.world_lights import light_room, sample_sensor
     from midvision.synth.world_objects import furnish
     from midvision.synth.world_rooms import sample_room
