@@ -92,6 +92,13 @@ class Choice:
     right: bool
     similarity: tuple[float, float]
 
+    @property
+    def words(self) -> str:
+        """Both similarities with as many decimals as tell them apart, three to six."""
+        left, right = self.similarity
+        decimals = next((count for count in (3, 4, 5) if round(left, count) != round(right, count)), 6)
+        return f"{left:.{3 if left == right else decimals}f} / {right:.{3 if left == right else decimals}f}"
+
 
 @dataclass(frozen=True, slots=True)
 class TripletExample:

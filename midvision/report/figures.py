@@ -147,7 +147,7 @@ def _svg(chart: Any, label: str) -> str:
             "labelColor": SOFT, "titleColor": SOFT, "gridColor": HAIR, "tickColor": LINE, "domainColor": LINE,
             "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "titlePadding": 6, "tickCount": 5,
         },
-        axisY={"grid": False, "labelColor": INK},
+        axisY={"grid": False, "labelColor": INK, "labelPadding": 7},
     ).to_dict()  # fmt: skip
     svg = str(vl_convert.vegalite_to_svg(spec))
     svg = re.sub(r'\s(?:xmlns(?::\w+)?|version|class|aria-\w+|role)="[^"]*"', "", svg)

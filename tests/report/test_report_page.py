@@ -204,6 +204,8 @@ def test_writing_is_atomic_and_names_the_folder_that_refuses(tmp_path: Path, res
     path = write_report(results.records[:2], tmp_path / "deep" / "page.html")
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [entry.name for entry in path.parent.iterdir()] == ["page.html"]
+    (tmp_path / "plain").write_text("x")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="Cannot write"):
         write_report([], tmp_path / "file" / "page.html")

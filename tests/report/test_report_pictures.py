@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from midvision.report.examples import DenseExample, PairExample, TripletExample, Witness, examples
+from midvision.report.examples import Choice, DenseExample, PairExample, TripletExample, Witness, examples
 from midvision.report.pictures import depth_picture, depth_range, encode, mask_picture, normal_picture
 
 
@@ -133,3 +133,11 @@ def test_triplets_tell_the_choice_and_whether_the_judges_agree(
     (found,) = examples([Witness("a", "model", {"i": sample}, {})], "g")
     assert isinstance(found, TripletExample)
     assert (found.choices[0].side, found.choices[0].right) == (side, right)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "words"),
+    [((0.9, 0.1), "0.900 / 0.100"), ((0.99991, 0.99993), "0.99991 / 0.99993"), ((0.5, 0.5), "0.500 / 0.500")],
+)
+def test_similarities_have_the_digits_that_tell_them_apart(similarity: tuple[float, float], words: str) -> None:
+    assert Choice("a", "left", True, similarity).words == words
