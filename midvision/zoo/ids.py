@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -31,11 +32,12 @@ RANDOM_EXAMPLES = (
     "swin_tiny_patch4_window7_224",
 )
 _CACHED = "its weights, from the cache or the network"
+_EXTRA = "midvision[transformers]"
 _FORMS = {
     "random/<arch>": ("any timm or torchvision architecture with seeded random weights", "nothing"),
     "timm/<name>": ("any timm model", _CACHED),
     "hf-hub:<org>/<name>": ("a timm model on the Hugging Face hub", _CACHED),
-    "transformers:<org>/<name>": ("a transformers vision model, on the hub or in a folder", "midvision[transformers]"),
+    "transformers:<org>/<name>": ("a transformers vision model, on the hub or in a folder", _EXTRA),
     "torchvision/<name>": ("a torchvision ResNet or ConvNeXt", _CACHED),
     "file:<path>?arch=<name>": ("your checkpoint in a timm architecture", "the file"),
     "python:<package.module>:<factory>": ("your own function that returns a module or an encoder", "the package"),
@@ -87,7 +89,8 @@ def static_records() -> list[Record]:
 
 
 def _record(name: str, kind: str, source: str, needs: str) -> Record:
-    return {"id": name, "kind": kind, "source": source, "needs": needs, "available": True}
+    missing = needs == _EXTRA and find_spec("transformers") is None
+    return {"id": name, "kind": kind, "source": source, "needs": needs, "available": not missing}
 
 
 def _with_options(text: str, kind: Kind, rest: str) -> ModelId:

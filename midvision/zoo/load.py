@@ -80,7 +80,7 @@ def _key(model: ModelId, weights: Path | None, random_init: bool) -> str:
         return control_key(_control(model.name))
     if model.kind == "python":
         return _factory_key(model)
-    if random_init or (model.kind == "random" and weights is None):
+    if random_init or model.kind == "random":
         return stable_hash("random", _checked_arch(model), *_library_versions(model))
     if model.kind == "file" or weights is not None:
         from midvision.zoo.read import file_sha256
@@ -211,8 +211,7 @@ def _control(name: str) -> str:
 
 
 def _check_wishes(model: ModelId, weights: str | Path | None, random_init: bool) -> None:
-    fixed = ("control", "python", "file")
-    if weights is not None and (model.kind in fixed or model.kind in ("transformers", "hf-hub", "torchvision")):
+    if weights is not None and model.kind != "timm":
         raise UsageError(
             f"A weights file cannot go with {model.text}.",
             "It replaces the weights of a timm architecture.",

@@ -147,8 +147,9 @@ def test_unknown_models_offer_near_names(name: str, near: str) -> None:
 
 
 def test_wishes_that_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="weights file"):
-        mv.load_model("control/pixels", weights=tmp_path / "x.pth")
+    for name in ("control/pixels", "random/resnet18", "file:x.pth?arch=resnet18", "torchvision/resnet18"):
+        with pytest.raises(UsageError, match="weights file"):
+            mv.load_model(name, weights=tmp_path / "x.pth")
     with pytest.raises(UsageError, match="Random weights"):
         mv.load_model("file:x.pth?arch=resnet18", random_init=True)
     with pytest.raises(UsageError, match="truth"):
