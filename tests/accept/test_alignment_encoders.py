@@ -103,3 +103,14 @@ def test_cells_look_where_they_are_declared(name: str, size: tuple[int, int]) ->
         assert worst < 0.1
         counts.append(len(counted))
     assert sum(counts) > 0
+
+
+@pytest.mark.parametrize("name", ["random/vit_tiny_patch16_224", "transformers/vit", "module/tokens"])
+def test_every_cell_of_a_transformer_looks_where_it_is_declared(name: str) -> None:
+    encoder = build(name)
+    layer = make_plan(FeatureSpec(image_size=(224, 224)), encoder.info).layers[-1]
+    cells = [(y, x) for y in range(layer.grid.size[0]) for x in range(layer.grid.size[1])]
+    errors, _ = centroid_errors(encoder, layer.grid, layer.index, cells, 3)
+    worst = float(np.abs(errors).max())
+    print(f"centroid {name} (224, 224) layer {layer.index}: all {len(cells)} cells, worst {worst:.3f} cell")
+    assert worst < 0.1
