@@ -48,6 +48,8 @@ def test_chance_is_what_random_matches_reach_on_average() -> None:
 
 def test_chance_without_points_or_with_unseen_points() -> None:
     assert math.isnan(chance_recall(torch.zeros(0, 2), torch.zeros(3, 2), [1.0])[0])
+    five_apart = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])
+    assert chance_recall(*five_apart, [5.0, 5.01]) == [0.0, 1.0]
     half = torch.tensor([[math.nan, math.nan], [0.0, 0.0]])
     assert chance_recall(half, torch.zeros(1, 2), [1.0]) == [0.5]
 

@@ -46,9 +46,9 @@ def scored(task: Task, truths: list[Target], predictions: list[Tensor], constant
 
 
 def test_test_batches_have_fixed_borders_whatever_arrives_when() -> None:
-    truths = [target(row(1.0, 2.0)) for _ in range(37)]
-    predictions = [row(1.0, 2.0) for _ in range(37)]
-    assert set(scored(DEPTH, truths, predictions, torch.tensor([1.0])).columns["delta1"]) == {1.0}
+    predictions = [row(0.2 * (k + 1), 0.1 * (37 - k)) for k in range(37)]
+    truths = [target(prediction.clone()) for prediction in predictions]
+    assert set(scored(DEPTH, truths, predictions, torch.tensor([1.0])).columns["rmse"]) == {0.0}
 
 
 def test_the_constant_is_scored_on_the_same_pixels() -> None:
