@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 INTERRUPTED = 130
+PLURAL = {"model": "models", "task": "tasks", "protocol": "protocols", "probe": "probes", "seed": "seeds"}
 NUMBERS = ("images", "seconds_last_time")
 
 
 def run(
+    context: typer.Context,
     model: o.Models = None,
     task: o.Tasks = None,
     config: o.Config = None,
@@ -56,42 +59,31 @@ def run(
     from midvision.cli import work
     from midvision.cli.config import load_config
 
-    flags = work.flag_values(
-        models=model,
-        tasks=task,
-        protocols=protocol,
-        data=data_words(data),
-        preset=preset,
-        difficulty=difficulty,
-        probes=probe,
-        weights=weights,
-        seeds=seed,
-        layers=work.layer_list(layers),
-        image_size=work.size_pair(image_size),
-        limit=limit,
-        data_root=data_root,
-        output=output,
-        cache_dir=cache_dir,
-        resume=resume,
-        overwrite=overwrite,
-        fail_fast=fail_fast,
-        batch_size=work.number_or_word(batch_size),
-        device=device,
-        precision=precision,
-        feature_dtype=feature_dtype,
-        workers=workers,
-    )
-    chosen = load_config(config, set or [], flags)
+    chosen = load_config(config, set or [], asked(context.params))
     work.set_environment(chosen, offline=offline)
-    if dry_run:
-        work.check_models(chosen)
-        return show_plan(chosen, json)
     work.check_models(chosen)
+    if dry_run:
+        return show_plan(chosen, json)
     outcome = run_saving(chosen, make_progress(quiet=quiet, bars=not no_progress))
     tell(outcome, json=json, verbose=verbose)
     if outcome.failures:
         raise typer.Exit(exit_code(outcome))
     return None
+
+
+def asked(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that describe a run, by the names and in the types of its settings."""
+    from midvision.cli import work
+    from midvision.cli.config import RunConfig
+
+    read: dict[str, Callable[[Any], Any]] = {
+        "layers": work.layer_list,
+        "image_size": work.size_pair,
+        "batch_size": work.number_or_word,
+        "data": data_words,
+    }
+    named = {PLURAL.get(name, name): read.get(name, lambda value: value)(value) for name, value in flags.items()}
+    return work.flag_values(**{name: value for name, value in named.items() if name in RunConfig.model_fields})
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -181,12 +181,12 @@ def resume_line() -> str:
 
 
 def flag_values(**given: Any) -> dict[str, Any]:
-    """Flags that were given, as plain values; enum members become their words."""
+    """Flags that were given, as plain values; enum members become their words, repeated flags a list."""
     plain: dict[str, Any] = {}
     for name, value in given.items():
-        if value is None:
+        if value is None or value == [] or value == ():
             continue
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             value = [getattr(entry, "value", entry) for entry in value]
         plain[name] = getattr(value, "value", value)
     return plain
