@@ -79,7 +79,7 @@ class UnitScorer:
 
     def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
         for row, image in enumerate(ids):
-            if image not in self._waiting or image in self._held:
+            if image not in self._waiting:
                 continue
             one = features.select([row])
             check_features(image, one)

@@ -12,7 +12,7 @@ from decision_cases import TASKS, Side, dataset_of, grid_plan, matched
 from torch import Tensor
 
 from midvision.core.errors import DataError, EncoderError
-from midvision.core.features import Features
+from midvision.core.features import Features, Grid
 from midvision.core.items import KeypointPairItem, PairItem, Surface, View
 from midvision.core.scores import Scores
 from midvision.core.specs import Protocol
@@ -159,6 +159,21 @@ def test_points_lie_on_the_sampled_pixels() -> None:
     assert points.xy[-1].tolist() == [10.5, 6.5]
     assert points.xyz is not None
     assert points.xyz[0].tolist() == pytest.approx([(2.5 - 16) / 32, (2.5 - 16) / 32, 1.0])
+
+
+def test_valid_pixels_without_a_depth_are_no_points() -> None:
+    depth_m = torch.ones(1, 8, 12)
+    depth_m[0, 2, 2], depth_m[0, 2, 6], depth_m[0, 6, 6] = 0.0, math.nan, -1.0
+    view = View("a", lambda: Surface(depth_m, torch.ones_like(depth_m) > 0, camera()), EYE4)
+    assert view_points(view, MatchScoring(), False).block.tolist() == [2, 3, 5]
+    assert len(view_points(view, MatchScoring(), True).block) == 6
+
+
+@pytest.mark.parametrize("extent", [(32.0, 32.0), (64.0, 128.0)])
+def test_the_encoder_may_see_another_size_than_the_frame(extent: tuple[float, float]) -> None:
+    pairs = [(side("a"), side("b", codes().roll(2, dims=2)))]
+    found = matched(SCENES, SCENES.protocols["corrected"], pairs, grid=Grid.uniform((8, 8), extent))
+    assert (found["recall_5px"], found["recall_10px"]) == (0.0, 0.75)
 
 
 def test_missing_bins_are_missing() -> None:

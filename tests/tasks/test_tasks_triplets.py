@@ -54,9 +54,12 @@ def test_ties_in_both_protocols() -> None:
 
 
 def test_length_does_not_matter_and_zero_is_a_tie() -> None:
-    vectors = {**VECTORS, "near": VECTORS["near"] * 100, "far": torch.zeros(2)}
-    items = [triplet("a", "far", "near", 1.0), triplet("b", "far", "far", 0.0)]
-    assert scored(items, vectors=vectors).columns["accuracy"].tolist() == [1.0, 0.5]
+    vectors = {**VECTORS, "far": VECTORS["far"] * 1000, "none": torch.zeros(2)}
+    items = [triplet("a", "far", "near", 1.0), triplet("b", "none", "none", 0.0)]
+    found = scored(items, vectors=vectors)
+    assert found.columns["accuracy"].tolist() == [1.0, 0.5]
+    assert found.columns["similarity_right"][0] == pytest.approx(3 / math.hypot(3, 0.3))
+    assert found.columns["similarity_left"][0] == pytest.approx(0.2 / math.hypot(0.2, 1))
 
 
 def test_breakdowns_and_the_invariance_profile_stand_apart() -> None:
