@@ -13,6 +13,8 @@ from midvision.core.errors import DataError, EncoderError
 from midvision.core.features import Features
 from midvision.core.items import DenseItem, LabelItem, Target
 from midvision.core.scores import Scores
+from midvision.core.specs import ProbeSpec
+from midvision.probes.problem import DenseProblem
 from midvision.tasks import depth, normals, segmentation
 from midvision.tasks.dense import DenseReadout, dense_items
 from midvision.tasks.task import Setting, Task
@@ -186,7 +188,6 @@ def test_no_items_at_all_is_an_error() -> None:
 def test_what_the_training_set_fixed_is_recorded() -> None:
     import constructed_worlds as worlds
 
-    from midvision.core.specs import ProbeSpec
     from midvision.probes.train import run_stream
 
     task = TASKS["synth-object-depth"]
@@ -205,3 +206,40 @@ def test_what_the_training_set_fixed_is_recorded() -> None:
 
 def test_normals_keep_their_second_score_columns_in_paper() -> None:
     assert {metric.column for metric in normals.METRICS} >= {"recall_11deg", "recall_11deg_interior", "median_deg"}
+
+
+@pytest.mark.parametrize(
+    "name, changed, expected",
+    [
+        ("synth-depth", {}, ("depth", "bins", "bilinear", True, "spatial", (0.001, 10.0))),
+        ("synth-depth", {"top": "sigmoid"}, ("depth", "sigmoid", "bilinear", True, "spatial", (0.001, 10.0))),
+        ("synth-depth", {"range_m": (0.5, 4.0)}, ("depth", "bins", "bilinear", True, "spatial", (0.5, 4.0))),
+        ("synth-normals", {}, ("normals", "bins", "bicubic", True, "spatial", (0.001, 10.0))),
+        ("synth-normals", {"uncertainty": False}, ("normals", "bins", "bicubic", False, "spatial", (0.001, 10.0))),
+        ("synth-seg", {}, ("mask", "bins", "bilinear", True, "spatial", (0.001, 10.0))),
+    ],
+)
+def test_what_a_probe_is_asked_to_learn(
+    monkeypatch: pytest.MonkeyPatch, name: str, changed: dict[str, object], expected: tuple[object, ...]
+) -> None:
+    asked: list[object] = []
+
+    class Idle:
+        epochs = 1
+
+        def __init__(self, problem: object, protocol: object, probe: object, *rest: object) -> None:
+            asked.extend((problem, probe))
+
+    monkeypatch.setattr("midvision.probes.dense.dense_learner", Idle)
+    task = TASKS[name]
+    protocol = task.protocols["corrected"]
+    protocol = protocol.model_copy(update={"scoring": {**protocol.scoring, **changed}})
+    values = torch.ones(3, 1, 2) if name == "synth-normals" else row(0, 1)
+    dataset = dataset_of(task, items_of([target(values)]), ["i0"], (1, 2))
+    assert task.learner is not None
+    task.learner(Setting(protocol, grid_plan((1, 2)), None, 0, "cpu"), dataset)
+    problem, probe = asked
+    assert isinstance(problem, DenseProblem)
+    found = (problem.kind, problem.depth_top, problem.prediction_resample, problem.uncertainty, problem.gradient_axes)
+    assert (*found, problem.depth_range_m) == expected
+    assert probe == ProbeSpec(name="linear")
