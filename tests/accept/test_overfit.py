@@ -27,7 +27,7 @@ NETWORKS = {"vit": "vit_small_patch16_224", "resnet": "resnet50"}
 KINDS = ("depth", "normals", "mask")
 RATES = {"dpt": 1e-3, "multiscale": 3e-3}
 HIDDEN = {"dpt": 64, "multiscale": 128}
-STEPS = {("vit", "dpt"): 250, ("resnet", "dpt"): 250, ("vit", "multiscale"): 400, ("resnet", "multiscale"): 1000}
+STEPS = {("vit", "dpt"): 250, ("resnet", "dpt"): 250, ("vit", "multiscale"): 400, ("resnet", "multiscale"): 1400}
 
 
 @cache
