@@ -27,7 +27,7 @@ NETWORKS = (
     "random/resnet18",
     "random/convnext_atto",
     "random/swin_tiny_patch4_window7_224",
-    "random/regnety_002",
+    "random/regnetx_002",
     "module",
 )
 SMALL = ("random/vit_tiny_patch16_224", "random/resnet18", "random/convnext_atto", "module")
