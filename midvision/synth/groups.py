@@ -12,6 +12,7 @@ import numpy as np
 
 from midvision.core.progress import Progress
 from midvision.synth import bank, pairs
+from midvision.synth.camera_checks import view_fault
 from midvision.synth.cameras import Camera, look_at, sample_camera
 from midvision.synth.render import Renderer
 from midvision.synth.shapes import families_at
@@ -29,10 +30,11 @@ from midvision.synth.taken import (
 )
 from midvision.synth.variations import Shot, apply_variant, plan_family
 from midvision.synth.walk import clip
-from midvision.synth.world import FIRST_OBJECT_ID, SCENE_TYPES, Axes, ObjectInstance, World, sample_world
+from midvision.synth.world import FIRST_OBJECT_ID, SCENE_TYPES, Axes, ObjectInstance, World, rounded_pose, sample_world
 
 ATTEMPTS = 6
 LOOK_PX = 64
+LEAST_FOREGROUND, MOST_FOREGROUND = 0.05, 0.60
 LEAST_SUBJECT = 0.08
 LEAST_LOOK_SHARE = 0.10
 LEAST_TRIPLET = 0.12
@@ -93,28 +95,40 @@ def _scene_cameras(
     if split == "train" and views < 4:
         return [sample_camera(world, suite.axes, rng, suite.preset.size, renderer=renderer) for _ in range(views)]
     candidates: list[Camera] = []
-    for number in range(3 * views):
+    for number in range(5 * views):
         # Two free draws seldom lie within 15 degrees of each other; every third stays near the last.
-        near = direction_deg(candidates[-1], world) if number % 3 == 2 else None
-        step = rng.uniform((-9, -5), (9, 5))
-        azimuth, elevation = (near[0] + float(step[0]), near[1] + float(step[1])) if near else (None, None)
-        candidates.append(
-            sample_camera(
-                world,
-                suite.axes,
-                rng,
-                suite.preset.size,
-                renderer=renderer,
-                azimuth_deg=azimuth,
-                elevation_deg=elevation,
-            )
-        )
+        near = candidates[-1] if number % 3 == 2 else None
+        candidates.append(_candidate(suite, world, renderer, rng, near))
     looks = [
         sight_of(Taken(world, camera, renderer.render(camera, rng, passes="geometry")), None)
         for camera in (shrunk(camera, LOOK_PX) for camera in candidates)
     ]
     found = [pairs.scene_pair(a, b, looks[a], looks[b]) for a, b in couples(len(looks))]
     return [candidates[i] for i in pairs.choose_views(pair_bins(found, len(looks)), views)]
+
+
+def _candidate(suite: Suite, world: World, renderer: Renderer, rng: np.random.Generator, near: Camera | None) -> Camera:
+    """A camera of its own or a few degrees from `near`; half of them step closer where the view allows it.
+
+    Pairs need enough of their common surface on objects, which few views of a wide scene offer.
+    """
+    step, closer = rng.uniform((-7, -3), (7, 3)), rng.uniform(0.55, 1.4)
+    azimuth, elevation = direction_deg(near, world) if near else (None, None)
+    camera = sample_camera(
+        world,
+        suite.axes,
+        rng,
+        suite.preset.size,
+        renderer=renderer,
+        azimuth_deg=None if azimuth is None else azimuth + float(step[0]),
+        elevation_deg=None if elevation is None else elevation + float(step[1]),
+    )
+    pose = camera.camera_from_world.copy()
+    pose[2, 3] -= max(0.0, 1.0 - closer) * float(np.linalg.norm(camera.centre - np.array(world.focus)))
+    moved = replace(camera, camera_from_world=rounded_pose(pose))
+    look = renderer.render(shrunk(moved, LOOK_PX), rng, passes="geometry")
+    crowded = foreground_of(look) > MOST_FOREGROUND - 0.03
+    return camera if crowded or view_fault(moved, renderer.scene, world, "scene") > 0 else moved
 
 
 def _salient(suite: Suite, split: SplitName, index: int) -> Made:
@@ -127,7 +141,7 @@ def _salient(suite: Suite, split: SplitName, index: int) -> Made:
         renderer = Renderer(world)
         cameras = [sample_camera(world, suite.axes, rng, suite.preset.size, renderer=renderer) for _ in range(views)]
         looks = [renderer.render(shrunk(camera, LOOK_PX), rng, passes="geometry") for camera in cameras]
-        if all(0.06 < foreground_of(look) < 0.59 for look in looks):
+        if all(LEAST_FOREGROUND + 0.01 < foreground_of(look) < MOST_FOREGROUND - 0.01 for look in looks):
             break
     taken = [
         Taken(world, camera, renderer.render(camera, generator("salient", split, index, "sensor", view)))

@@ -7,6 +7,7 @@ projects into b and b sees the same surface there (inverse depth interpolated be
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -153,31 +154,29 @@ def object_pair(a: int, b: int, sight_a: Sight, sight_b: Sight, radius_m: float)
 def choose_views(pair_bins: np.ndarray, count: int) -> list[int]:
     """`count` of N candidate views whose pairs fill the bins most evenly.
 
-    `pair_bins [N, N]` holds the bin of each fair pair and -1 elsewhere. Exhaustive for up to 20000
-    subsets, else greedy with swaps; ties go to the earlier views, so the choice is a pure function.
+    `pair_bins [N, N]` holds the bin of each fair pair and -1 elsewhere. Exhaustive for up to 100000
+    subsets, else greedy; ties go to the earlier views, so the choice is a pure function.
     """
     total = len(pair_bins)
     if total <= count:
         return list(range(total))
-    subsets = 1
-    for step in range(count):
-        subsets = subsets * (total - step) // (step + 1)
-    if subsets <= 20000:
-        # `max` keeps the first of equals, and combinations come in order of their views.
-        ordered = itertools.combinations(range(total), count)
-        return list(max(ordered, key=lambda views: _evenness(pair_bins, list(views))))
+    if math.comb(total, count) <= 100_000:
+        subsets = np.array(list(itertools.combinations(range(total), count)))
+        return [int(view) for view in subsets[_evenness(pair_bins, subsets).argmax()]]
     chosen: list[int] = []
     while len(chosen) < count:
-        rest = [i for i in range(total) if i not in chosen]
-        chosen.append(max(rest, key=lambda i: (_evenness(pair_bins, [*chosen, i]), -i)))
+        rest = [view for view in range(total) if view not in chosen]
+        chosen.append(rest[int(_evenness(pair_bins, np.array([[*chosen, view] for view in rest])).argmax())])
     return sorted(chosen)
 
 
-def _evenness(pair_bins: np.ndarray, views: Sequence[int]) -> float:
-    """Concave in every bin's count, so an empty bin weighs more than a full one."""
-    bins = pair_bins[np.ix_(views, views)]
-    counts = np.bincount(bins[np.triu_indices(len(views), 1)] + 1, minlength=8)[1:]
-    return float(np.log1p(counts).sum())
+def _evenness(pair_bins: np.ndarray, subsets: np.ndarray) -> np.ndarray:
+    """`[M]` for subsets `[M, n]`: concave in every bin's count, so an empty bin weighs more than a full one."""
+    a, b = np.triu_indices(subsets.shape[1], 1)
+    bins = pair_bins[subsets[:, a], subsets[:, b]]
+    counts = [(bins == index).sum(1) for index in range(int(pair_bins.max(initial=0)) + 1)]
+    # Rounding makes equal counts in different bins exactly equal, whatever the order of the sum.
+    return np.asarray(np.log1p(counts).sum(0).round(9))
 
 
 def spread_pairs(by_group: dict[str, list[PairInfo]], per_bin: int | None, bins: int) -> dict[str, list[PairInfo]]:

@@ -4,9 +4,11 @@ A factor's amount is in calibrated steps: one step changes a fixed picture descr
 factors on average (`calibrate.py` made the table). An edit draws its direction from its own stream,
 so amounts 1 and 3 of one factor lie on one line.
 
-Two answer definitions, never mixed in one score. *dominance* (and *subset*): both candidates change the
-same things, one more than the other; the smaller change is the answer. *nuisance*: one candidate keeps
-the queried factor and changes a nuisance, the other the reverse; the first is the answer for that query.
+Two answer definitions, never mixed in one score. *dominance* and *subset*: both candidates differ from
+the reference by as many steps in every factor but the named one, along one line each, and one goes
+farther in that (or does not change it at all); the smaller change is the answer, and no factor is weighed
+against another. *nuisance*: one candidate keeps the queried factor and changes a nuisance, the other the
+reverse; the first is the answer for that query.
 """
 
 from __future__ import annotations
@@ -27,17 +29,18 @@ CONTENT = ("shape", "pose", "layout", "material", "colour")
 NUISANCES = ("lighting", "viewpoint", "background")
 FACTORS = (*CONTENT, "lighting")
 RATIOS = (1.5, 2.0, 3.0, 4.0)
+NUISANCE_STEPS = 3.0
 
-# Raw amount per calibrated step; units are those of each edit below. Made by `calibrate.py`.
+# Raw amount per calibrated step; units are those of each edit below. Made by `calibrate.py` on 200 worlds.
 STEPS: dict[str, float] = {
-    "shape": 0.15,
-    "pose": 0.2,
-    "layout": 0.03,
-    "material": 0.3,
-    "colour": 0.2,
-    "lighting": 0.3,
-    "viewpoint": 0.06,
-    "background": 0.2,
+    "shape": 0.068,
+    "pose": 0.148,
+    "layout": 0.015,
+    "material": 0.431,
+    "colour": 0.24,
+    "lighting": 0.196,
+    "viewpoint": 0.026,
+    "background": 0.058,
 }
 
 
@@ -76,40 +79,42 @@ def apply_variant(shot: Shot, variant: Variant, *purpose: str | int) -> Shot:
 def plan_family(index: int) -> tuple[list[Variant], list[TripletInfo]]:
     """The eight pictures of triplet family `index` and the triplets made of them.
 
-    Factors, nuisances and ratios go round with the index, the side of the answer alternates.
+    Two factors, one nuisance and two ratios go round with the index; the side of the answer alternates.
+    Besides the factor, candidates of dominance and subset triplets move the nuisance by equal steps to
+    opposite sides. Without it, or to the same side, the distance of plain pixels orders them all.
     """
-    first = CONTENT[index % 5]
-    second = CONTENT[(index + 1 + (index // 5) % 4) % 5]
-    nuisance = NUISANCES[(index + index // 15) % 3]
-    k_first, k_second, k_nuisance = (RATIOS[(index + shift) % 4] for shift in (0, 2, 1))
+    first = FACTORS[index % 6]
+    second = FACTORS[(index + 1 + (index // 6) % 5) % 6]
+    free = [name for name in NUISANCES if name not in (first, second)]
+    nuisance = free[(index + index // 6) % len(free)]
+    k_first, k_second = RATIOS[index % 4], RATIOS[(index + 2) % 4]
+    aside, opposite = (nuisance, NUISANCE_STEPS), (nuisance, -NUISANCE_STEPS)
     variants = [
         Variant(0, ()),
-        Variant(1, ((first, 1.0),)),
-        Variant(2, ((first, k_first),)),
-        Variant(3, ((second, 1.0),)),
-        Variant(4, ((second, k_second),)),
-        Variant(5, ((nuisance, 1.0),)),
-        Variant(6, ((nuisance, k_nuisance),)),
-        Variant(7, ((first, 1.0), (second, 1.0))),
+        Variant(1, ((first, 1.0), aside)),
+        Variant(2, ((first, k_first), opposite)),
+        Variant(3, ((second, 1.0), aside)),
+        Variant(4, ((second, k_second), opposite)),
+        Variant(5, (opposite,)),
+        Variant(6, ((first, k_first),)),
+        Variant(7, ((second, k_second),)),
     ]
-    # (answer, other, kind, factor, nuisance, k)
-    listed: list[tuple[int, int, str, str, str, float]] = [
-        (1, 2, "dominance", first, "", k_first),
-        (3, 4, "dominance", second, "", k_second),
-        (1, 7, "subset", second, "", 1.0),
-        (3, 7, "subset", first, "", 1.0),
-        (5, 1, "nuisance", first, nuisance, 1.0),
-        (5, 3, "nuisance", second, nuisance, 1.0),
-        (6, 2, "nuisance", first, nuisance, k_first / k_nuisance),
-        (6, 4, "nuisance", second, nuisance, k_second / k_nuisance),
-    ]
-    if nuisance in FACTORS:
-        listed.append((5, 6, "dominance", nuisance, "", k_nuisance))
+    # (reference, answer, other, kind, factor, k)
+    listed: list[tuple[int, int, int, str, str, float]] = []
+    for factor, near, far, alone, k in ((first, 1, 2, 6, k_first), (second, 3, 4, 7, k_second)):
+        listed += [
+            (0, near, far, "dominance", factor, k),
+            (0, 5, near, "subset", factor, 1.0),
+            (alone, far, near, "subset", factor, k - 1),
+        ]
+        # The square of (factor, nuisance) on or off, seen from each of its corners.
+        for corner, aside_only, factor_only in ((0, 5, alone), (far, alone, 5), (5, 0, far), (alone, far, 0)):
+            listed.append((corner, aside_only, factor_only, "nuisance", factor, k))
     triplets = []
-    for number, (answer, other, kind, factor, changed, k) in enumerate(listed):
+    for number, (reference, answer, other, kind, factor, k) in enumerate(listed):
         right = (number + index) % 2 == 0
         left_view, right_view = (other, answer) if right else (answer, other)
-        triplets.append(TripletInfo(0, left_view, right_view, float(right), kind, factor, changed, k))
+        triplets.append(TripletInfo(reference, left_view, right_view, float(right), kind, factor, nuisance, k))
     return variants, triplets
 
 
@@ -224,7 +229,10 @@ def _background(shot: Shot, amount: float, rng: np.random.Generator) -> Shot:
 
 
 def _tinted(material: Material, share: float, rng: np.random.Generator) -> Material:
-    """Each colour mixed with one of another hue, darker where it was light and lighter where it was dark."""
+    """Each colour mixed with one of another hue, darker where it was light and lighter where it was dark.
+
+    A negative share goes the other way.
+    """
     turn, jitter = int(rng.integers(1, 3)), float(np.exp(rng.normal(0, 0.2)))
     kept = 1 - min(share, 1.0)
     mixed = []
@@ -233,7 +241,7 @@ def _tinted(material: Material, share: float, rng: np.random.Generator) -> Mater
         vivid = np.clip(old + 0.8 * (old - old.mean()) + rng.uniform(-0.08, 0.08, 3), 0.02, 0.95)
         gain = jitter * (0.45 if old.mean() > 0.25 else 2.0)
         new = np.clip(np.roll(vivid, turn) * gain, 0.02, 0.95)
-        mixed.append(_vector(kept * old + (1 - kept) * new))
+        mixed.append(_vector(np.clip(kept * old + (1 - kept) * new, 0.02, 0.95)))
     return replace(material, colours=(mixed[0], mixed[1], mixed[2]))
 
 

@@ -68,7 +68,7 @@ def test_small_has_what_its_tasks_need() -> None:
     assert all(frame.valid > 0.98 for frame in frames)
     inside = [0.05 <= f.foreground <= 0.6 for s in scenes if s.part in ("scene", "object") for f in s.frames]
     assert np.mean(inside) > 0.95
-    for part, bins, least in (("object", OBJECT_BINS, 12), ("scene", SCENE_BINS, 8)):
+    for part, bins, least in (("object", OBJECT_BINS, 12), ("scene", SCENE_BINS, 6)):
         found = [pair for s in scenes if s.part == part and s.split == "test" for pair in s.pairs]
         counts = Counter(pair.bin for pair in found)
         assert all(counts[index] >= least for index in range(len(bins) - 1)), (part, counts)
