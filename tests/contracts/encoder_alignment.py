@@ -35,7 +35,9 @@ def centroid_errors(
     generator = torch.Generator().manual_seed(layer)
     size = (int(grid.extent[0]), int(grid.extent[1]))
     seen = torch.zeros(len(cells), *size, dtype=torch.float64)
+    own = {name: value.clone() for name, value in encoder.backbone.state_dict().items()}
     for _ in range(draws):
+        encoder.backbone.load_state_dict(own)
         rerandomise(encoder.backbone, generator)
         pixels = torch.randn(1, 3, *size, generator=generator).requires_grad_(True)
         values = encoder.backbone.read(pixels, [layer], False).maps[0]
@@ -44,6 +46,7 @@ def centroid_errors(
             (gradient,) = torch.autograd.grad((values[0, :, y, x] * direction).sum(), pixels, retain_graph=True)
             squared = gradient[0].double().square().sum(0)
             seen[row] += squared / squared.sum()
+    encoder.backbone.load_state_dict(own)
     rows = torch.arange(size[0]) + 0.5
     columns = torch.arange(size[1]) + 0.5
     found = torch.stack([(seen.sum(2) * rows).sum(1), (seen.sum(1) * columns).sum(1)], dim=1) / draws
