@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-CHUNK = 128
-
 
 def errors_m(xyz_a_in_b: Tensor, xyz_b: Tensor) -> Tensor:
     """Distance of each matched pair in metres, both sides in camera b."""
@@ -35,17 +33,21 @@ def recall(errors: Tensor, threshold: float) -> float:
 def chance_recall(a_in_b: Tensor, b: Tensor, thresholds: Sequence[float]) -> list[float]:
     """Expected recall when every point of a is matched to a uniformly random point of b, exactly.
 
-    `a_in_b [M, d]` and `b [N, d]` in the same frame: the share of all M x N pairs below each threshold.
+    `a_in_b [M, d]` and `b [N, d]` in the same frame: the share of all M x N pairs below each threshold
+    (strict). Points of a that are not finite are near nothing.
     """
-    hits = np.zeros(len(thresholds))
-    axes = b.float().T.contiguous()
-    for rows in torch.split(a_in_b.float(), CHUNK):
-        squared = torch.zeros(len(rows), len(b))
-        for axis, values in enumerate(axes):
-            squared += (rows[:, axis, None] - values).square_()
-        # numpy counts bytes, torch sums integers: ten times slower here.
-        hits += [np.count_nonzero(squared.numpy() < limit * limit) for limit in thresholds]
-    return [float(hit) / (len(a_in_b) * len(b)) if len(a_in_b) and len(b) else math.nan for hit in hits]
+    if not len(a_in_b) or not len(b):
+        return [math.nan] * len(thresholds)
+    from scipy.spatial import cKDTree
+
+    seen = a_in_b[torch.isfinite(a_in_b).all(dim=1)].double().numpy()
+    # The tree counts distances up to and including r.
+    below = np.nextafter(np.asarray(thresholds, dtype=np.float64), 0.0)
+    order = np.argsort(below)
+    counts = np.zeros(len(below))
+    if len(seen):
+        counts[order] = cKDTree(seen).count_neighbors(cKDTree(b.double().numpy()), below[order])
+    return [float(count) / (len(a_in_b) * len(b)) for count in counts]
 
 
 def by_rotation(value: float, angle_deg: float, bins: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -190,6 +190,7 @@ def group_units(units: Iterable[Unit]) -> list[RunGroup]:
         name = (
             unit.model.id,
             unit.spec.data.canonical(),
+            unit.protocol.images.canonical(),
             str(size),
             unit.spec.precision,
             unit.spec.feature_dtype,
