@@ -11,7 +11,7 @@ from midvision.cli import options as o
 from midvision.cli.terminal import make_progress, put_json, put_table, say
 
 if TYPE_CHECKING:
-    from midvision.features.cache import FeatureCache
+    from midvision.extraction.cache import FeatureCache
 
 MEBIBYTE = 2**20
 CHECK_FAILED = 4
@@ -90,7 +90,7 @@ def prune(
 
 def opened(cache_dir: Path | None) -> FeatureCache:
     from midvision.core.places import cache_dir as default
-    from midvision.features.cache import FeatureCache
+    from midvision.extraction.cache import FeatureCache
     from midvision.run.options import RunOptions
 
     return FeatureCache((cache_dir or default()) / "features", RunOptions().cache_limit_bytes)

@@ -12,8 +12,8 @@ from midvision.core.items import Dataset
 from midvision.core.scores import Estimate, Scores
 from midvision.core.streams import FeatureSource, Learner
 from midvision.encoders.plan import make_plan
-from midvision.features.cache import FeatureCache
-from midvision.features.source import open_source
+from midvision.extraction.cache import FeatureCache
+from midvision.extraction.source import open_source
 from midvision.probes.train import run_stream
 from midvision.run.guard import Guarded, join
 from midvision.run.options import RunOptions

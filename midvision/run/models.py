@@ -37,7 +37,7 @@ class Model:
             move = getattr(self.given, "to", None)
             return move(device) if move else self.given
         if self.id in ORACLES:
-            from midvision.features.controls import OracleEncoder
+            from midvision.extraction.controls import OracleEncoder
 
             return OracleEncoder(self.id)
         from midvision.zoo.load import load_model

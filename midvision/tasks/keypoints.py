@@ -47,7 +47,7 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
     grid = block_positions(dataset.frame_size, "block", scoring.block_sample)
 
     def score(unit: Unit, features: Features) -> list[Scored]:
-        from midvision.features.nearest import two_nearest
+        from midvision.extraction.nearest import two_nearest
         from midvision.metrics.keypoints import chance_pck, pck
 
         item = items[unit.items[0]]

@@ -134,7 +134,7 @@ def rank_matches(features_a: Tensor, features_b: Tensor, keep: int) -> tuple[Ten
     """Rows of a and of b of the best matches by `1 - d1 / d2`, best first; equal scores keep a's order."""
     import torch
 
-    from midvision.features.nearest import two_nearest
+    from midvision.extraction.nearest import two_nearest
 
     index, distance = two_nearest(features_a, features_b)
     near = distance.double().clamp_min(1e-9)

@@ -14,7 +14,7 @@ accept-overfit:     ; $(PROVE) tests/accept/test_overfit.py
 accept-protocols:   ; $(PROVE) tests/contracts/test_protocol_decisions.py
 accept-alignment:   ; $(PROVE) tests/accept/test_alignment_encoders.py tests/data/test_alignment_readers.py
 accept-realdata:    ; $(PROVE) tests/accept/test_realdata_tasks.py
-accept-cache:       ; $(PROVE) tests/features tests/run/test_passes.py
+accept-cache:       ; $(PROVE) tests/extraction tests/run/test_passes.py
 accept-invariance:  ; $(PROVE) tests/accept/test_killed.py tests/run/test_invariance.py
 accept-intervals:   ; $(PROVE) tests/analysis
 accept-report:      ; $(PROVE) tests/browser

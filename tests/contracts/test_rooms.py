@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = (
-    "core geometry metrics synth data encoders zoo features probes tasks pretrain results analysis report run cli"
+    "core geometry metrics synth data encoders zoo extraction probes tasks pretrain results analysis report run cli"
 ).split()
 PACKAGE = Path(__file__).parents[2] / "midvision"
 MODULES = sorted(PACKAGE.rglob("*.py"))

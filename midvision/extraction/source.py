@@ -15,10 +15,10 @@ from midvision.core.features import FeaturePlan, Features, ImageEncoder
 from midvision.core.items import Image
 from midvision.core.progress import SILENT, Progress
 from midvision.core.streams import FeatureSource
-from midvision.features.cache import FeatureCache
-from midvision.features.extract import DTYPES, extract
-from midvision.features.key import parts
-from midvision.features.shard import Damaged
+from midvision.extraction.cache import FeatureCache
+from midvision.extraction.extract import DTYPES, extract
+from midvision.extraction.key import parts
+from midvision.extraction.shard import Damaged
 
 SHARD_IMAGES = 32
 """Images written at a time: what a killed run has to repeat at most."""

@@ -29,8 +29,8 @@ from midvision.core.items import (
     View,
 )
 from midvision.encoders.plan import make_plan
-from midvision.features.controls import CHANNELS, OracleEncoder
-from midvision.features.nearest import two_nearest
+from midvision.extraction.controls import CHANNELS, OracleEncoder
+from midvision.extraction.nearest import two_nearest
 from midvision.geometry.camera import apply_homography, project
 from midvision.geometry.lookup import sample_map
 from midvision.geometry.pose import apply, compose, invert

@@ -17,8 +17,8 @@ from midvision.core.features import EncoderInfo, FeaturePlan, Features, Grid, La
 from midvision.core.items import Dataset, DenseItem, Item, KeypointPairItem, LabelItem, PairItem, TripletItem
 from midvision.core.seeds import seed_for
 from midvision.core.settings import stable_hash
-from midvision.features.truth_maps import DENSE_CHANNELS, PLACE_CHANNELS, Keypoints, Places, dense_truth
-from midvision.features.truth_vectors import label_vectors, triplet_vectors
+from midvision.extraction.truth_maps import DENSE_CHANNELS, PLACE_CHANNELS, Keypoints, Places, dense_truth
+from midvision.extraction.truth_vectors import label_vectors, triplet_vectors
 
 ORACLE, SHUFFLED_ORACLE = "control/oracle", "control/shuffled-oracle"
 CHANNELS, STRIDE, LAYERS = 128, 16, 4

@@ -21,10 +21,10 @@ from midvision.core.items import Dataset, Image
 from midvision.core.seeds import hashed_order
 from midvision.core.streams import FeatureSource
 from midvision.encoders.plan import make_plan
-from midvision.features.budget import bytes_needed, decide
-from midvision.features.cache import FeatureCache
-from midvision.features.shard import Damaged, read_header
-from midvision.features.source import SHARD_IMAGES, open_source
+from midvision.extraction.budget import bytes_needed, decide
+from midvision.extraction.cache import FeatureCache
+from midvision.extraction.shard import Damaged, read_header
+from midvision.extraction.source import SHARD_IMAGES, open_source
 
 INFO = EncoderInfo(
     layers=(LayerInfo(6, 8, 4.0), LayerInfo(8, 16, 8.0)),

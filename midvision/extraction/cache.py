@@ -25,9 +25,9 @@ from midvision.core.features import FeaturePlan, ImageEncoder
 from midvision.core.places import cannot_write, write_text
 from midvision.core.progress import SILENT, Progress
 from midvision.core.settings import stable_hash
-from midvision.features.budget import decide
-from midvision.features.key import Part, plan_base, plan_key
-from midvision.features.shard import SUFFIX, Damaged, Shard, read_header, shard_name, write_shard
+from midvision.extraction.budget import decide
+from midvision.extraction.key import Part, plan_base, plan_key
+from midvision.extraction.shard import SUFFIX, Damaged, Shard, read_header, shard_name, write_shard
 
 IN_USE_SECONDS = 600.0
 """A shard that another process touched so recently is not evicted."""

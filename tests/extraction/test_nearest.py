@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from midvision.core.errors import UsageError
-from midvision.features.nearest import two_nearest
+from midvision.extraction.nearest import two_nearest
 
 
 def slow(query: np.ndarray, bank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

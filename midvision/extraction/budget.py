@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from midvision.core.features import FeaturePlan
-from midvision.features.key import parts
+from midvision.extraction.key import parts
 
 BYTES = {"float16": 2, "float32": 4}
 OVERHEAD = 128
