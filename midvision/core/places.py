@@ -44,7 +44,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(temporary)
         # mkstemp files are private to their owner; what is written here is as readable as any other file.
-        os.chmod(temporary, 0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask())
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
