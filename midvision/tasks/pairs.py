@@ -77,6 +77,14 @@ class Points:
     K: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Features of one image: `vectors [N, C]` of all blocks, and the `cells [h w, C]` they combine, if of one map."""
+
+    vectors: Tensor
+    cells: Tensor | None
+
+
 def view_points(view: View, scoring: MatchScoring, planar: bool) -> Points:
     """One point per block whose sampled pixel is valid (and, unless planar, has a depth)."""
     import torch
@@ -130,13 +138,18 @@ def point_features(
     return torch.cat(parts, dim=1)
 
 
-def rank_matches(features_a: Tensor, features_b: Tensor, keep: int) -> tuple[Tensor, Tensor]:
-    """Rows of a and of b of the best matches by `1 - d1 / d2`, best first; equal scores keep a's order."""
+def rank_matches(
+    features_a: Tensor, features_b: Tensor, keep: int, span: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Rows of a and of b of the best matches by `1 - d1 / d2`, best first; equal scores keep a's order.
+
+    `span`: the cells that b's vectors were interpolated from, which makes the search cheaper.
+    """
     import torch
 
     from midvision.extraction.nearest import two_nearest
 
-    index, distance = two_nearest(features_a, features_b)
+    index, distance = two_nearest(features_a, features_b, span=span)
     near = distance.double().clamp_min(1e-9)
     order = torch.argsort(1 - near[:, 0] / near[:, 1], descending=True, stable=True)[:keep]
     return order.cpu(), index[order, 0].cpu()
@@ -176,11 +189,11 @@ def error_columns(
 
 
 def score_pair(
-    item: PairItem, vectors_of: Callable[[str], Tensor], scoring: MatchScoring, limits: Thresholds
+    item: PairItem, described: Callable[[str], Described], scoring: MatchScoring, limits: Thresholds
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Columns of one pair and its match lines; without a point on each side every recall is NaN.
 
-    `vectors_of(image)` gives the features `[N, C]` of all blocks of an image.
+    `described(image)` gives the features of all blocks of an image.
     """
     import torch
 
@@ -193,8 +206,8 @@ def score_pair(
         empty = dict.fromkeys([*names, *limits.bins], math.nan)
         return {**empty, **columns, "matches": 0.0, **{f"chance.{name}": math.nan for name in empty}}, {}
     with torch.inference_mode():
-        found = [vectors_of(view.image)[points.block] for view, points in ((item.a, a), (item.b, b))]
-        matches = rank_matches(found[0], found[1], scoring.max_matches)
+        one, two = described(item.a.image), described(item.b.image)
+        matches = rank_matches(one.vectors[a.block], two.vectors[b.block], scoring.max_matches, two.cells)
     xy_in_b, xyz_in_b = carried(item, a, b)
     own, chance = error_columns(xy_in_b, xyz_in_b, b, matches, limits)
     own |= binned(own, columns["angle_deg"], limits)
@@ -263,22 +276,24 @@ def pair_scorer(setting: Setting, dataset: Dataset, limits: Thresholds, metrics:
         items[item.id] = item
 
     positions = block_positions(dataset.frame_size, scoring.features_at, scoring.block_sample)
-    recent: dict[str, Tensor] = {}
+    recent: dict[str, Described] = {}
 
     def score(unit: Unit, features: Features) -> list[Scored]:
         item = items[unit.items[0]]
 
-        def vectors_of(image: str) -> Tensor:
+        def described(image: str) -> Described:
             """Features of all blocks; the last few images are kept, since their next pair is near."""
             if image not in recent:
                 row = unit.images.index(image)
-                recent[image] = point_features(features, row, positions, dataset.frame_size, setting, scoring)
+                vectors = point_features(features, row, positions, dataset.frame_size, setting, scoring)
+                cells = features.maps[0][row].flatten(1).T if len(features.maps) == 1 else None
+                recent[image] = Described(vectors, cells)
             recent[image] = recent.pop(image)
             while len(recent) > RECENT_IMAGES:
                 del recent[next(iter(recent))]
             return recent[image]
 
-        columns, shown = score_pair(item, vectors_of, scoring, limits)
+        columns, shown = score_pair(item, described, scoring, limits)
         if item.id not in kept or not shown:
             return [Scored(columns)]
         pictures = {"image_a": picture(dataset, item.a.image), "image_b": picture(dataset, item.b.image)}

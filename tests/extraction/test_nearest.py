@@ -77,3 +77,13 @@ def test_arguments_are_not_changed() -> None:
     kept = query.clone(), bank.clone()
     two_nearest(query, bank)
     assert torch.equal(query, kept[0]) and torch.equal(bank, kept[1])
+
+
+def test_a_span_changes_no_neighbour_and_no_distance() -> None:
+    generator = torch.Generator().manual_seed(3)
+    cells = torch.randn(9, 64, generator=generator, dtype=torch.float64)
+    bank = torch.rand(200, 9, generator=generator, dtype=torch.float64) @ cells
+    query = torch.randn(50, 64, generator=generator, dtype=torch.float64)
+    plain, short = two_nearest(query, bank), two_nearest(query, bank, span=cells)
+    assert torch.equal(plain[0], short[0])
+    torch.testing.assert_close(plain[1], short[1], atol=1e-12, rtol=0)
