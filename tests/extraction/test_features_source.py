@@ -151,7 +151,7 @@ def test_each_picture_goes_through_once_cold_and_never_hot(tmp_path: Path) -> No
 def test_batch_size_workers_and_cache_do_not_change_values(
     tmp_path: Path, batch_size: int, workers: int, cached: bool
 ) -> None:
-    images, plan = pictures(40, size=40), plan_for()
+    images, plan = pictures(2 * SHARD_IMAGES + 6, size=40), plan_for()
     wanted = collect(open_source(CountingEncoder(), images, plan, batch_size=40), list(images))
     state = torch.get_rng_state()
     source = open_source(
@@ -408,6 +408,9 @@ def test_what_an_open_source_still_reads_stays_even_over_the_limit(tmp_path: Pat
     cache = cache_in(tmp_path, limit=1000)
     encoder = CountingEncoder()
     source = open_source(encoder, images, plan, cache=cache)
+    kept = shards(tmp_path)
+    cache.make_room(1000)
+    assert kept and shards(tmp_path) == kept
     other = pictures(40, tag="other")
     collect(open_source(CountingEncoder("other"), other, plan, cache=cache), list(other))
     collect(source, list(images))

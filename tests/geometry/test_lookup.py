@@ -136,6 +136,9 @@ def test_bring_to_reads_coarser_maps_bilinearly_and_shifts_equal_ones() -> None:
     equal = Grid((7, 9), (16.0, 16.0), (0.5, 0.5), (112.0, 144.0))
     moved = bring_to(_ramp(equal)[None], equal, Grid.uniform((7, 9), (112, 144)))[0]
     torch.testing.assert_close(moved[0, 3, :8], torch.arange(8, dtype=torch.float64) * 16 + 8)
+    mixed = Grid.uniform((2, 8), (64, 64))
+    x = _noise(1, 3, 2, 8)
+    torch.testing.assert_close(bring_to(x, mixed, target), resize_map(x, mixed, (4, 4)), msg="coarser along one axis")
 
 
 @pytest.mark.parametrize("size", [(14, 18), (13, 30), (7, 9)])

@@ -72,6 +72,20 @@ def test_penalty_is_chosen_on_whole_groups() -> None:
     assert _fitted(x, labels, groups=1).record()["candidates"] == []
 
 
+def test_held_out_scores_are_those_of_a_fit_that_never_saw_them() -> None:
+    x, labels = _data(120, 3, 2.0, 0)
+    learner = _fitted(x, labels)
+    held_out, y = learner._validation().numpy(), np.array(labels)
+    rest = x.double().numpy()[~held_out]
+    z = (x.double().numpy() - rest.mean(0)) / rest.std(0)
+    for entry in learner.record()["candidates"]:
+        oracle = LogisticRegression(C=1 / (entry["penalty"] * len(rest)), tol=1e-10, max_iter=5000)
+        oracle.fit(z[~held_out], y[~held_out])
+        assert entry["score"] == pytest.approx(oracle.score(z[held_out], y[held_out]))
+        share = oracle.predict_proba(z[held_out])[np.arange(held_out.sum()), y[held_out]]
+        assert entry["cross_entropy"] == pytest.approx(-np.log(share).mean(), rel=2e-4)
+
+
 def test_arrival_order_and_batches_do_not_matter() -> None:
     x, labels = _data(50, 3, 1.0, 0)
     first, second = _fitted(x, labels, 1).state(), _fitted(x, labels, 50).state()

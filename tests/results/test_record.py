@@ -147,6 +147,7 @@ def test_failure_is_replaced_by_success_and_never_beside_one(tmp_path: Path) -> 
     write(tmp_path, make_record(), make_scores())
     assert not (folder / "failure.json").exists()
     write_failure(tmp_path, failure())
+    assert not (folder / "failure.json").exists()
     assert [path.name for path in record_paths(tmp_path)] == ["result.json"]
     assert list(stored_runs(tmp_path)) == ["abc123"]
 

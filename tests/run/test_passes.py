@@ -51,10 +51,10 @@ def test_ridge_needs_one_pass(memory_set: DataSpec, counting: Any, live: RunOpti
     assert set(counting.seen.values()) == {1}
 
 
-def test_stored_results_are_not_computed_again(memory_set: DataSpec, counting: Any, options: RunOptions) -> None:
-    first = evaluate(counting, TASKS, data=memory_set, probe="ridge", options=options)
+def test_stored_results_are_not_computed_again(memory_set: DataSpec, counting: Any, live: RunOptions) -> None:
+    first = evaluate(counting, TASKS, data=memory_set, probe="ridge", options=live)
     counting.seen.clear()
-    second = evaluate(counting, TASKS, data=memory_set, probe="ridge", options=options)
+    second = evaluate(counting, TASKS, data=memory_set, probe="ridge", options=live)
     assert not counting.seen
     assert [record.as_dict() for record in first] == [record.as_dict() for record in second]
 

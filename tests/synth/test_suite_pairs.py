@@ -128,6 +128,23 @@ def test_scene_pair_rules() -> None:
     assert pairs.scene_pair(0, 1, on_objects(a, 0.2), near) is None, "decided by structure only"
     assert pairs.scene_pair(0, 1, on_objects(a, 0.5), far) is None, "overlap below 10 %"
     assert pairs.scene_pair(0, 1, on_objects(a, 0.5), wall_sight(0.02)) is None, "overlap above 90 %"
+    seventh = wall_sight(1.78)
+    turned = np.diag([-1.0, -1.0, 1.0, 1.0]) @ seventh.camera_from_frame
+    wide = pairs.Sight(seventh.depth_m, seventh.normals, seventh.objects, K, turned)
+    assert pairs.scene_pair(0, 1, on_objects(a, 1.0), seventh) is None, "7 % at a small angle"
+    assert pairs.scene_pair(0, 1, on_objects(a, 1.0), wide) is not None, "7 % at a wide angle"
+
+
+def test_the_smaller_share_counts() -> None:
+    """A camera half as far from the wall sees a quarter of it; all it sees is seen from afar."""
+    far, pose = wall_sight(0.0), np.eye(4)
+    pose[2, 3] = -1.0
+    close = pairs.Sight(far.depth_m / 2, far.normals, np.ones_like(far.objects), K, pose)
+    for shared in (pairs.sharing(far, close), pairs.sharing(close, far)):
+        assert {round(shared.share_a, 1), round(shared.share_b, 1)} == {0.2, 1.0}
+        assert shared.smaller == pytest.approx(0.25, abs=0.02)
+    found = pairs.scene_pair(0, 1, close, far)
+    assert found is not None and found.shared == pytest.approx(0.25, abs=0.02)
 
 
 def test_choose_views_fills_the_bins_as_brute_force_does() -> None:

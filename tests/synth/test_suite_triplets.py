@@ -108,6 +108,8 @@ def test_edits_lie_on_one_line_and_zero_is_nothing() -> None:
     start, near, far = places(0.0), places(0.02), places(0.06)
     assert np.allclose(far - start, 3 * (near - start), atol=1e-5)
     assert np.allclose(np.linalg.norm(near - start, axis=1), 0.02, atol=1e-5)
+    stepped = np.array([t.world_from_object[:2, 3] for t in edit(shot, "layout", 2.0, "test").world.objects])
+    assert np.allclose(np.linalg.norm(stepped - start, axis=1), 2 * STEPS["layout"], atol=1e-5)
 
 
 def test_objects_stay_on_their_support() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from decision_cases import TASKS, dataset_of, grid_plan
@@ -131,8 +131,22 @@ def test_one_class_is_refused_and_an_unseen_class_is_named() -> None:
     scorer.feed(0, ["t0", "t1"], Features((), torch.tensor([[1.0, 1.0], [0.0, 1.0]])))
     columns = scorer.scores().columns
     assert columns["top1"].tolist() == columns["knn"].tolist() == [1.0, 1.0]
-    assert np.sort(columns["constant.top1"]).tolist() == [0.0, 1.0]
+    assert columns["constant.top1"].tolist() == columns["constant.knn"].tolist() == [0.0, 1.0]
     unseen = [LabelItem("t0", "t0", "t0", 5, "class 5")]
     scorer = LABELS.scorer(setting, dataset_of(LABELS, unseen, ["t0"], (8, 8)), learner)
     with pytest.raises(DataError, match="class 5"):
         scorer.feed(0, ["t0"], Features((), torch.ones(1, 2)))
+
+
+def test_the_third_of_six_classes_is_among_five_but_not_first() -> None:
+    logits = torch.tensor([[0.0, 5.0, 3.0, 4.0, 1.0, -1.0]])
+    readout = SimpleNamespace(predict=lambda pooled: logits, knn_votes=lambda pooled: logits)
+    setting = Setting(LABELS.protocols["corrected"], grid_plan((8, 8)), None, 0, "cpu")
+    items = [LabelItem("t0", "t0", "t0", 2, "third"), LabelItem("t1", "t1", "t1", 5, "last")]
+    dataset = dataset_of(LABELS, items, ["t0", "t1"], (8, 8))
+    scorer = LABELS.scorer(setting, dataset, SimpleNamespace(readout=readout, constant=2))
+    scorer.feed(0, ["t0", "t1"], Features((), torch.ones(2, 2)))
+    columns = scorer.scores().columns
+    assert columns["top1"].tolist() == [0.0, 0.0]
+    assert columns["top5"].tolist() == [1.0, 0.0]
+    assert columns["constant.top1"].tolist() == [1.0, 0.0]
