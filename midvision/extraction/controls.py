@@ -1,7 +1,7 @@
 """The oracle: an encoder whose features are made from the truth, read by the same probes and matching.
 
 What it scores is the ceiling that the grid leaves; its shuffled twin, which gives every image the
-features of another one, is the floor that any leak would lift.
+features of another one with the cells in another order, is the floor that any leak would lift.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from torch import Tensor
 from midvision.core.errors import DataError, UsageError
 from midvision.core.features import EncoderInfo, FeaturePlan, Features, Grid, LayerInfo
 from midvision.core.items import Dataset, DenseItem, Item, KeypointPairItem, LabelItem, PairItem, TripletItem
-from midvision.core.seeds import seed_for
 from midvision.core.settings import stable_hash
+from midvision.extraction.shuffle import other_images, permuted_cells
 from midvision.extraction.truth_maps import DENSE_CHANNELS, PLACE_CHANNELS, Keypoints, Places, dense_truth
 from midvision.extraction.truth_vectors import label_vectors, triplet_vectors
 
 ORACLE, SHUFFLED_ORACLE = "control/oracle", "control/shuffled-oracle"
+VERSION = "2"
+"""Of the features; part of the key, so that a cache never serves those of another version."""
 CHANNELS, STRIDE, LAYERS = 128, 16, 4
 HALF = CHANNELS // 2
 QUIET = 0.01
@@ -42,7 +44,7 @@ class OracleEncoder:
             raise UsageError(f"There is no oracle {name!r}.", f"Known: {ORACLE}, {SHUFFLED_ORACLE}.")
         self.name, self.datasets = name, datasets
         bound = sorted(f"{d.content}/{d.split}/{d.fingerprint}" for d in datasets)
-        self.key = f"{name}@{stable_hash(*bound)}" if bound else name
+        self.key = f"{name}@{stable_hash(VERSION, *bound)}" if bound else name
         layer = LayerInfo(CHANNELS, STRIDE, STRIDE / 2)
         self.info = EncoderInfo(
             layers=(layer,) * LAYERS,
@@ -66,31 +68,35 @@ class OracleEncoder:
 
     def encode(self, ids: Sequence[str], images: Tensor, plan: FeaturePlan) -> Features:
         """Features of the named images; their pixels are not looked at."""
-        sources = [self._source(name) for name in ids]
+        for name in ids:
+            self._check(name)
         maps = []
         cache: dict[tuple[Grid, bool], Tensor] = {}
         for layer in plan.layers if plan.maps else ():
             last = layer.index == LAYERS - 1
             if (layer.grid, last) not in cache:
-                made = [self._map(name, layer.grid, last) for name in sources]
+                made = [self._map(name, layer.grid, last) for name in ids]
                 cache[layer.grid, last] = torch.stack(made).to(images.device)
             maps.append(cache[layer.grid, last])
         pooled = None
         if plan.pooled != "none":
-            pooled = torch.stack([self._vector(name) for name in sources]).to(images.device)
+            pooled = torch.stack([self._vector(name) for name in ids]).to(images.device)
         return Features(tuple(maps), pooled)
 
-    def _source(self, name: str) -> str:
-        """The image whose truth is given for `name`."""
+    def _check(self, name: str) -> None:
         if name not in self._groups:
             raise DataError(
                 f"{self.name} knows no truth of image {name!r}.",
                 "The oracle gives features of the data sets it was bound to.",
                 "Call encoder.for_dataset(dataset) first.",
             )
-        return self._shuffle[name] if self.name == SHUFFLED_ORACLE else name
 
     def _map(self, name: str, grid: Grid, last: bool) -> Tensor:
+        if self.name == SHUFFLED_ORACLE:
+            return permuted_cells(self._true_map(self._shuffle[name], grid, last), name)
+        return self._true_map(name, grid, last)
+
+    def _true_map(self, name: str, grid: Grid, last: bool) -> Tensor:
         block = torch.zeros((CHANNELS, *grid.size))
         dense = block[PLACE_CHANNELS : PLACE_CHANNELS + DENSE_CHANNELS] if last else block[:DENSE_CHANNELS]
         for content, item in self._dense.get(name, ()):
@@ -101,7 +107,8 @@ class OracleEncoder:
         return block
 
     def _vector(self, name: str) -> Tensor:
-        return self._vectors.get(name, torch.zeros(CHANNELS))
+        source = self._shuffle[name] if self.name == SHUFFLED_ORACLE else name
+        return self._vectors.get(source, torch.zeros(CHANNELS))
 
     @cached_property
     def _groups(self) -> dict[str, tuple[str, str]]:
@@ -120,25 +127,24 @@ class OracleEncoder:
 
     @cached_property
     def _shuffle(self) -> dict[str, str]:
-        """Image -> another image that serves the same contents, of another group where there is one."""
+        """Image -> another image that serves the same contents."""
         pools: dict[str, list[str]] = {}
         for image, (what, _) in self._groups.items():
             pools.setdefault(what, []).append(image)
-        other: dict[str, str] = {}
-        for pool in pools.values():
-            members: dict[str, list[str]] = {}
-            for image in pool:
-                members.setdefault(self._groups[image][1], []).append(image)
-            groups = sorted(members, key=lambda group: (seed_for("shuffle", group), group))
-            order = [
-                image
-                for group in groups
-                for image in sorted(members[group], key=lambda image: (seed_for("shuffle", image), image))
-            ]
-            largest = max(len(group) for group in members.values())
-            shift = largest if 2 * largest <= len(order) else max(1, len(order) // 2)
-            other.update({image: order[(place + shift) % len(order)] for place, image in enumerate(order)})
-        return other
+        groups = {image: group for image, (_, group) in self._groups.items()}
+        return {a: b for pool in pools.values() for a, b in other_images(pool, groups, self._partners).items()}
+
+    @cached_property
+    def _partners(self) -> dict[str, set[str]]:
+        """Image -> images that it makes a pair with."""
+        partners: dict[str, set[str]] = {}
+        for dataset in self.datasets:
+            for item in dataset.items:
+                if isinstance(item, PairItem | KeypointPairItem):
+                    a, b = item_images(item)
+                    partners.setdefault(a, set()).add(b)
+                    partners.setdefault(b, set()).add(a)
+        return partners
 
     @cached_property
     def _dense(self) -> dict[str, list[tuple[str, DenseItem]]]:

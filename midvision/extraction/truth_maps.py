@@ -20,8 +20,10 @@ from midvision.core.seeds import hashed_order, torch_generator
 from midvision.geometry.camera import apply_homography, pixel_centres, unproject
 from midvision.geometry.lookup import cell_average
 from midvision.geometry.pose import apply, compose, invert
+from midvision.metrics.depth import relative_depth
 
-DENSE_CHANNELS = 10
+DENSE_CHANNELS = 11
+NEAREST_RELATIVE = 1e-3
 PLACE_CHANNELS = 112
 FINE_CELLS, COARSE_CELLS = 1.5, 6.0
 """Widths of the two kernels, in typical distances between neighbouring cells."""
@@ -32,22 +34,40 @@ SPACING_IMAGES = 8
 
 
 def dense_truth(content: str, item: DenseItem, grid: Grid) -> Tensor:
-    """Cell means `[DENSE_CHANNELS, h, w]` of one target: log depth, depth, 1/depth, valid share; normal
-    (3), valid share; mask share, valid share. Channels of other kinds are zero."""
+    """Cell means `[DENSE_CHANNELS, h, w]` of one target: log depth, depth, 1/depth, log relative depth,
+    valid share; normal (3), valid share; mask share, valid share. Channels of other kinds are zero,
+    and a cell without truth repeats the nearest one that has some.
+
+    Relative depth depends on the whole image, so no reading of a cell's metres could give it.
+    """
     target = item.target()
     values, valid = target.values.float(), target.valid.bool()
     valid = valid & torch.isfinite(values).all(0, keepdim=True)
     if content in ("depth", "object-depth"):
         valid = valid & (values > 0)
         metres = torch.where(valid, values, torch.ones_like(values))
-        values, first = torch.cat((metres.log(), metres, 1 / metres)), 0
+        relative = relative_depth(values, valid).clamp_min(NEAREST_RELATIVE).log()
+        values, first = torch.cat((metres.log(), metres, 1 / metres, relative)), 0
     else:
-        first = 4 if content == "normals" else 8
+        first = 5 if content == "normals" else 9
     mean, share = cell_average(values[None], valid[None], grid)
     block = torch.zeros((DENSE_CHANNELS, *grid.size))
-    block[first : first + len(values)] = mean[0]
+    block[first : first + len(values)] = spread_out(mean[0], share[0, 0] > 0)
     block[first + len(values)] = share[0, 0]
     return block
+
+
+def spread_out(values: Tensor, known: Tensor) -> Tensor:
+    """`[K, h, w]` with each cell that knows nothing (`known [h, w]`) taking the nearest known cell's values.
+
+    A map is read between cells, so an empty cell would bend the truth at the border of what is known.
+    """
+    if not known.any():
+        return values
+    cells = torch.cartesian_prod(*(torch.arange(side, dtype=torch.float32) for side in known.shape))
+    taught = known.flatten().nonzero()[:, 0]
+    nearest = taught[torch.cdist(cells, cells[taught]).argmin(1)]
+    return values.flatten(1)[:, nearest].reshape(values.shape)
 
 
 @dataclass(frozen=True, slots=True)

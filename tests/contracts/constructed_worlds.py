@@ -29,7 +29,9 @@ from midvision.core.items import (
     TripletItem,
     View,
 )
-from midvision.core.seeds import seed_for, torch_generator
+from midvision.core.seeds import torch_generator
+from midvision.extraction.controls import item_images
+from midvision.extraction.shuffle import other_images, permuted_cells
 from midvision.metrics.depth import relative_depth
 
 SIZE = 128
@@ -317,10 +319,20 @@ def keypoint_truth_features(dataset: Dataset) -> dict[str, Features]:
     return table
 
 
-def shuffled(table: Mapping[str, Features]) -> dict[str, Features]:
-    """Every image gets the features of another one."""
-    names = sorted(table, key=lambda name: seed_for("shuffle", name))
-    return {name: table[other] for name, other in zip(names, [*names[1:], names[0]])}
+def shuffled(dataset: Dataset, table: Mapping[str, Features]) -> dict[str, Features]:
+    """Every image gets the features of another one, of another group where there is one, in another order of cells."""
+    groups: dict[str, str] = {}
+    partners: dict[str, set[str]] = {}
+    for item in dataset.items:
+        images = item_images(item)
+        groups |= dict.fromkeys(images, item.group)
+        for image in images:
+            partners.setdefault(image, set()).update(set(images) - {image})
+    found = {}
+    for name, other in other_images(list(groups), groups, partners).items():
+        maps = tuple(permuted_cells(values[0], name)[None] for values in table[other].maps)
+        found[name] = Features(maps, table[other].pooled)
+    return found
 
 
 @dataclass
