@@ -52,16 +52,10 @@ def model_ids(patterns: Sequence[str]) -> list[str]:
 
 
 def listed_models() -> list[dict[str, Any]]:
-    """Every model that can be named, the oracle and its shuffled twin first."""
-    from midvision.run.models import ORACLES
+    """Every model that can be named."""
     from midvision.zoo.load import list_models
 
-    about = ("features made from the truth: the ceiling", "the truth of another image: a floor")
-    oracles = [
-        {"id": name, "kind": "control", "source": words, "needs": "nothing", "available": True}
-        for name, words in zip(ORACLES, about, strict=True)
-    ]
-    return [*oracles, *(dict(record) for record in list_models())]
+    return [dict(record) for record in list_models()]
 
 
 def run_options(config: RunConfig, command: str, progress: Progress) -> RunOptions:
