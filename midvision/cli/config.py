@@ -41,7 +41,6 @@ class RunConfig(Settings):
     limit: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: FeatureDtype = "float16"
-    control: Literal["none", "shuffled"] = "none"
 
     output: Path = Field(default_factory=output_dir)
     cache_dir: Path = Field(default_factory=cache_dir)

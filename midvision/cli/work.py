@@ -81,7 +81,7 @@ def template(config: RunConfig) -> RunSpec:
     """The settings that all runs of this description share."""
     from midvision.core.specs import RunSpec
 
-    names = ("layers", "image_size", "limit", "precision", "feature_dtype", "control")
+    names = ("layers", "image_size", "limit", "precision", "feature_dtype")
     return RunSpec.model_validate({"model": "", "task": "", **{name: getattr(config, name) for name in names}})
 
 

@@ -110,4 +110,3 @@ class RunSpec(Settings):
     limit: int | None = None
     feature_dtype: FeatureDtype = "float16"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    control: Literal["none", "shuffled"] = "none"

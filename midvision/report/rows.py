@@ -103,8 +103,6 @@ def set_apart(record: ResultRecord) -> str:
     """Why a record takes part in no ranking, or nothing."""
     if record.dataset.get("limited") or record.run.get("limit"):
         return f"limited to {record.dataset.get('n_items', '?')} items: not comparable with full runs"
-    if record.run.get("control") == "shuffled":
-        return f"fitted on shuffled truth: a control; {record.main_metric} {record.main.value:.3f}"
     if not math.isfinite(record.main.value):
         return f"{record.main_metric} is not a number"
     return ""

@@ -39,7 +39,7 @@ class Comparable:
 
 def comparable(record: ResultRecord) -> Comparable:
     """Results with equal keys differ in the encoder, its layers and the seed only."""
-    wish = {name: record.run.get(name) for name in ("image_size", "control")}
+    wish = {"image_size": record.run.get("image_size")}
     probe = json.dumps(record.as_dict()["probe"], sort_keys=True)
     train = record.dataset.get("train") or {}
     return Comparable(

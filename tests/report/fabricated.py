@@ -195,7 +195,6 @@ def record(
             "limit": 8 if limited else None,
             "seed": seed,
             "data": {"set": "synthetic", "preset": "small", "difficulty": "base"},
-            "control": "none",
         },
         seed=seed,
         probe=probe,

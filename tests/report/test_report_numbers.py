@@ -89,11 +89,10 @@ def test_roles() -> None:
     assert role_of("timm/x") == "model"
 
 
-def test_limited_and_shuffled_records_are_set_apart(tmp_path: Path) -> None:
+def test_limited_records_are_set_apart(tmp_path: Path) -> None:
     record = fabricated.put(tmp_path, "timm/a", "synth-depth", 0.5)
     assert set_apart(record) == ""
     assert "limited" in set_apart(replace(record, dataset={**record.dataset, "limited": True}))
-    assert "shuffled" in set_apart(replace(record, run={**record.run, "control": "shuffled"}))
 
 
 @pytest.mark.parametrize(
