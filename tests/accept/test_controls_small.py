@@ -119,12 +119,23 @@ def test_longer_training_does_not_hurt(options: RunOptions) -> None:
         assert two.main.value >= one.main.value - 2 * spread
 
 
+TINY = {("synth-object-depth", "paper"): 0.7, ("synth-scene-pairs", "corrected"): 0.35}
+"""Ceilings that seven cells a side allow: of depth relative to the object, and of places within 10 pixels."""
+
+
 @pytest.mark.slow
-def test_controls_tiny(options: RunOptions) -> None:
-    """The scaled-down twin: order of oracle, descriptor and noise on preset tiny."""
+@pytest.mark.parametrize("protocol", ["corrected", "paper"])
+def test_controls_tiny(protocol: str, options: RunOptions) -> None:
+    """The scaled-down twin: ceilings and floors on preset tiny."""
     there = replace(options, output=options.output / "tiny")
-    results = evaluate(["control/oracle", "control/noise"], TASKS, preset="tiny", probe="ridge", options=there)
+    models = ["control/oracle", *FLOORS]
+    results = evaluate(models, TASKS, preset="tiny", protocol=protocol, probe="ridge", options=there)
     for task in TASKS:
-        oracle, noise = (results.where(task=task, model=f"control/{name}")[0] for name in ("oracle", "noise"))
-        assert oracle.main.value > noise.main.value + 0.1, task
-        assert oracle.main.value > floor_of(oracle) + 0.1, task
+        bounds = all_tasks()[task].bounds
+        assert bounds is not None, task
+        oracle, *floors = (results.where(task=task, model=name)[0] for name in models)
+        assert oracle.main.value >= TINY.get((task, protocol), bounds.oracle_at_least), task
+        assert oracle.main.value > floor_of(oracle) + bounds.noise_above_floor, task
+        for record in floors:
+            limit = floor_of(record) + bounds.noise_above_floor
+            assert record.main.value <= limit, f"{task}: {record.model_id} {record.main.value:.3f} above {limit:.3f}"
