@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if os.environ.get("PYTEST_XDIST_WORKER"):
     # One process per core already: threads of several workers would wait for each other. Read by
     # OpenMP when torch is loaded, and inherited by the commands that tests start.
