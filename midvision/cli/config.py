@@ -97,7 +97,15 @@ def load_config(file: Path | None, settings: list[str], flags: Mapping[str, Any]
     values = {name: value for name, value in values.items() if not os.environ.get(folders.get(name, ""))}
     for text in settings:
         _put(values, *_assignment(text))
-    values.update({name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    if isinstance(given.get("data"), str):
+        # --data names reader and path; options set beside it stay.
+        extra: dict[str, Any] = {}
+        for path, value in map(_assignment, settings):
+            if path[0] == "data" and len(path) > 1:
+                _put(extra, path, value)
+        given["data"] = {**checked({"data": given["data"]}, "--data").model_dump()["data"], **extra.get("data", {})}
+    values.update(given)
     return checked(values, str(file) if file else "the options")
 
 
