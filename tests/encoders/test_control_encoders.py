@@ -59,32 +59,6 @@ def test_noise_belongs_to_its_image() -> None:
     assert float(first.std()) == pytest.approx(1.0, abs=0.05)
 
 
-def test_descriptor_follows_the_picture() -> None:
-    """Moved by one cell, the descriptors of the inner cells move along."""
-    wide = torch.rand(1, 3, 96, 112, generator=torch.Generator().manual_seed(3))
-    wide = torch.nn.functional.avg_pool2d(wide, 5, 1, 2)
-    left = features(ControlEncoder("descriptor"), wide[..., :96]).maps[0]
-    right = features(ControlEncoder("descriptor"), wide[..., 16:]).maps[0]
-    assert torch.allclose(left[..., 2:-2, 3:-2], right[..., 2:-2, 2:-3], atol=0.02)
-
-
-def test_descriptor_is_centred_where_it_says() -> None:
-    """A spot at a declared centre is seen evenly from both sides; one beside it less so."""
-    blank = torch.full((1, 3, 96, 96), 0.5)
-    rows = torch.arange(96) + 0.5
-    encoder = ControlEncoder("descriptor")
-
-    def unevenness(centre: float) -> float:
-        spot = torch.exp(-((rows - centre).square()[:, None] + (rows - centre).square()) / 72)
-        change = features(encoder, blank + 0.4 * spot).maps[0] - features(encoder, blank).maps[0]
-        seen = change.norm(dim=1)[0, 1:4, 1:4]
-        return float((seen - seen.flip(0)).norm() + (seen - seen.flip(1)).norm())
-
-    declared = encoder.info.layers[0].first_centre_px + 16 * 2
-    here, before, after = (unevenness(declared + shift) for shift in (0.0, -0.75, 0.75))
-    assert here < 0.6 * before and here < 0.6 * after
-
-
 def test_controls_ignore_pixel_statistics() -> None:
     images = torch.rand(1, 3, 32, 32)
     encoder = ControlEncoder("colour")
