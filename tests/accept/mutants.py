@@ -29,11 +29,12 @@ CHOICES = "metrics/test_metrics_choices.py"
 DENSE = "tasks/test_tasks_dense.py"
 PAIRS = "tasks/test_tasks_pairs.py"
 TRIPLETS = "tasks/test_tasks_triplets.py"
-DECISIONS = "contracts/test_protocol_decisions.py"
+DECISIONS = "contracts/test_decisions_scoring.py"
 RIDGE = "probes/test_ridge.py"
 LABELS = "probes/test_label_readout.py"
 TRUTH = "probes/test_truth.py"
 FEATURES = "extraction/test_features_source.py"
+SHARING = "extraction/test_cache_sharing.py"
 NEAREST = "extraction/test_nearest.py"
 FAILURES = "run/test_failures.py"
 STORED = "run/test_passes.py::test_stored_results_are_not_computed_again"
@@ -175,9 +176,9 @@ EXTRACTION = (
         "extraction/cache.py",
         "if path in held or (not mine",
         "if (not mine",
-        f"{FEATURES}::test_what_an_open_source_still_reads_stays_even_over_the_limit",
+        f"{SHARING}::test_what_an_open_source_still_reads_stays_even_over_the_limit",
     ),
-    Mutant("extraction/cache.py", "now - status.st_mtime < IN_USE", "now - status.st_mtime > IN_USE", FEATURES),
+    Mutant("extraction/cache.py", "now - status.st_mtime < IN_USE", "now - status.st_mtime > IN_USE", SHARING),
     Mutant(
         "extraction/cache.py", "stable_hash(encoder.key) / plan_key(plan)", 'stable_hash("") / plan_key(plan)', FEATURES
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -116,3 +116,31 @@ def matched(
     scorer.end_epoch(0)
     columns = scorer.scores().columns
     return {metric.name: value(metric, columns) for metric in task.metrics}
+
+
+PROVED: dict[str, Callable[..., None]] = {}
+SEG, DEPTH, OBJECTS = TASKS["synth-seg"], TASKS["synth-depth"], TASKS["synth-object-depth"]
+NORMALS, OBJECT_PAIRS, SCENE_PAIRS = TASKS["synth-normals"], TASKS["synth-object-pairs"], TASKS["synth-scene-pairs"]
+RANGE = {"depth_range": [0.001, 10.0]}
+
+
+def decides(*fields: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def register(test: Callable[..., None]) -> Callable[..., None]:
+        PROVED.update(dict.fromkeys(fields, test))
+        return test
+
+    return register
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, entry in settings.items():
+        if isinstance(entry, dict):
+            yield from flat(entry, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", entry
+
+
+def object_item() -> DenseItem:
+    truth = target(row(0.5, 2.0).expand(1, 16, 2).contiguous())
+    truth = Target(truth.values, torch.ones(1, 16, 2, dtype=torch.bool))
+    return DenseItem("i", "g", "i", lambda: truth)

@@ -13,119 +13,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from source_cases import INFO, CountingEncoder, cache_in, collect, damage, equal, pictures, plan_for, shards
 from torch import Tensor
 
 from midvision.core.errors import DataError, EncoderError
-from midvision.core.features import EncoderInfo, FeaturePlan, Features, Grid, LayerInfo, PlannedLayer
-from midvision.core.items import Dataset, Image
-from midvision.core.seeds import hashed_order
-from midvision.core.streams import FeatureSource
+from midvision.core.features import FeaturePlan, Features, Grid, PlannedLayer
+from midvision.core.items import Image
 from midvision.encoders.plan import make_plan
 from midvision.extraction.budget import bytes_needed, decide
 from midvision.extraction.cache import FeatureCache
 from midvision.extraction.shard import Damaged, read_header
 from midvision.extraction.source import SHARD_IMAGES, open_source
-
-INFO = EncoderInfo(
-    layers=(LayerInfo(6, 8, 4.0), LayerInfo(8, 16, 8.0)),
-    kind="stages",
-    stem_layers=0,
-    pooled_channels=8,
-    has_class_token=False,
-    register_tokens=0,
-    pixel_mean=(0.0, 0.0, 0.0),
-    pixel_std=(1.0, 1.0, 1.0),
-    size_multiple=16,
-    parameters=0,
-)
-
-
-class CountingEncoder:
-    """Block means through a fixed mix of channels; notes every image that it sees."""
-
-    info = INFO
-
-    def __init__(self, key: str = "counting", scale: float = 1.0, log: Path | None = None) -> None:
-        self.key, self.scale, self.log = key, scale, log
-        self.seen: list[str] = []
-
-    def for_dataset(self, dataset: Dataset) -> CountingEncoder:
-        return self
-
-    def encode(self, ids: Sequence[str], images: Tensor, plan: FeaturePlan) -> Features:
-        self.seen += ids
-        if self.log is not None:
-            with open(self.log, "a") as stream:
-                stream.writelines(f"{name}\n" for name in ids)
-        assert tuple(images.shape[1:]) == (3, *plan.input_size)
-        maps = []
-        for layer in plan.layers if plan.maps else ():
-            mix = torch.linspace(-1, 1, layer.channels * 3).reshape(layer.channels, 3) * self.scale
-            cells = torch.nn.functional.avg_pool2d(images, int(layer.grid.stride[0]))
-            maps.append((cells[:, None] * mix[None, :, :, None, None]).sum(2))
-        pooled = images.mean((2, 3)).repeat(1, 3)[:, :8] if plan.pooled != "none" else None
-        return Features(tuple(maps), pooled)
-
-
-def pictures(count: int, size: int = 32, tag: str = "") -> dict[str, Image]:
-    def load(number: int) -> Tensor:
-        return torch.rand((3, size, size), generator=torch.Generator().manual_seed(number))
-
-    return {
-        f"im{number:03d}": Image(
-            f"im{number:03d}", lambda number=number: load(number), lambda number=number: f"{tag}{size}px-{number}"
-        )
-        for number in range(count)
-    }
-
-
-def plan_for(size: int = 32, layers: tuple[int, ...] = (0, 1), pooled: str = "native", **fields: object) -> FeaturePlan:
-    chosen = tuple(
-        PlannedLayer(
-            index,
-            INFO.layers[index].channels,
-            Grid.uniform((size // INFO.layers[index].stride,) * 2, (float(size), float(size))),
-        )
-        for index in layers
-    )
-    body: dict = {
-        "layers": chosen,
-        "maps": bool(layers),
-        "pooled": pooled,
-        "pooled_channels": 8 if pooled != "none" else 0,
-        "input_size": (size, size),
-        "padding": (0, 0, 0, 0),
-        "pixel_mean": INFO.pixel_mean,
-        "pixel_std": INFO.pixel_std,
-        "final_norm": False,
-        "dtype": "float16",
-    }
-    return FeaturePlan(**{**body, **fields})
-
-
-def cache_in(folder: Path, limit: int = 1 << 30) -> FeatureCache:
-    return FeatureCache(folder / "cache", limit)
-
-
-def collect(source: FeatureSource, ids: Sequence[str]) -> dict[str, list[Tensor]]:
-    found: dict[str, list[Tensor]] = {}
-    order: list[str] = []
-    for names, features in source.stream(ids):
-        order += names
-        for row, name in enumerate(names):
-            values = [m[row] for m in features.maps] + ([] if features.pooled is None else [features.pooled[row]])
-            assert all(value.dtype == torch.float32 for value in values)
-            found[name] = values
-    assert order == list(ids)
-    return found
-
-
-def equal(a: dict[str, list[Tensor]], b: dict[str, list[Tensor]]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
-
-
-def shards(folder: Path) -> list[Path]:
-    return sorted((folder / "cache").rglob("*.safetensors"))
 
 
 def test_each_picture_goes_through_once_cold_and_never_hot(tmp_path: Path) -> None:
@@ -210,21 +108,6 @@ def test_a_warm_cache_never_serves_another_size_crop_or_function(tmp_path: Path)
     assert seen == 9
 
 
-def damage(path: Path, how: str) -> None:
-    data = bytearray(path.read_bytes())
-    if how == "cut":
-        path.write_bytes(data[:-10])
-    elif how == "cut in the header":
-        path.write_bytes(data[:20])
-    elif how == "empty":
-        path.write_bytes(b"")
-    else:
-        data[{"flipped at the end": -1, "flipped in the middle": len(data) // 2, "flipped in the header": 40}[how]] ^= (
-            16
-        )
-        path.write_bytes(data)
-
-
 HOW = ["cut", "cut in the header", "empty", "flipped at the end", "flipped in the middle", "flipped in the header"]
 
 
@@ -304,8 +187,11 @@ def test_unwritable_cache_is_a_data_error(tmp_path: Path) -> None:
 
 FULL = """
 import resource, signal, sys
+from pathlib import Path
 sys.path[:0] = [{tests!r}]
-from test_features_source import *
+from midvision.core.errors import DataError
+from midvision.extraction.source import open_source
+from source_cases import CountingEncoder, cache_in, collect, pictures, plan_for
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 try:
@@ -352,122 +238,6 @@ def test_kill_costs_one_shard_of_encoder_passes(tmp_path: Path, percent: int) ->
     found = collect(open_source(encoder, images, plan_for(), cache=cache_in(tmp_path)), list(images))
     assert abs(len(encoder.seen) - (count - before)) <= SHARD_IMAGES
     assert equal(found, collect(open_source(CountingEncoder(), images, plan_for()), list(images)))
-
-
-def run_shuffled(folder: Path, who: int, count: int) -> None:
-    torch.set_num_threads(1)
-    images = pictures(count)
-    order = hashed_order(images, "order", who)
-    wanted = collect(open_source(CountingEncoder(), images, plan_for()), order)
-    found = collect(open_source(CountingEncoder(), images, plan_for(), cache=cache_in(folder), batch_size=3), order)
-    assert equal(found, wanted)
-
-
-def test_two_processes_share_one_cache(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=run_shuffled, args=(tmp_path, who, 150)) for who in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    stored = [(shard.part, digest) for shard in map(read_header, shards(tmp_path)) for digest in shard.digests]
-    assert len(stored) == len(set(stored)) == 150 * 3
-    encoder = CountingEncoder()
-    collect(open_source(encoder, pictures(150), plan_for(), cache=cache_in(tmp_path)), list(pictures(150)))
-    assert encoder.seen == []
-
-
-def grow_old(folder: Path) -> None:
-    for age, path in enumerate(shards(folder)):
-        os.utime(path, (1e9 + age, 1e9 + age))
-
-
-def test_eviction_drops_the_longest_unused_and_never_what_is_read(tmp_path: Path) -> None:
-    old, new = pictures(64, tag="old"), pictures(64, tag="new")
-    plan = plan_for(pooled="none")
-    collect(open_source(CountingEncoder("old"), old, plan, cache=cache_in(tmp_path)), list(old))
-    grow_old(tmp_path)
-    full = sum(path.stat().st_size for path in shards(tmp_path))
-    cache = cache_in(tmp_path, limit=int(1.6 * full))
-    encoder = CountingEncoder("new")
-    source = open_source(encoder, new, plan, cache=cache)
-    collect(source, list(new))
-    assert sum(path.stat().st_size for path in shards(tmp_path)) <= 1.6 * full
-    collect(source, list(new))
-    assert len(encoder.seen) == 64
-    before = CountingEncoder("old")
-    collect(open_source(before, old, plan, cache=cache_in(tmp_path)), list(old))
-    assert 0 < len(before.seen) <= 64
-
-
-def test_what_an_open_source_still_reads_stays_even_over_the_limit(tmp_path: Path) -> None:
-    images, plan = pictures(64), plan_for(pooled="none")
-    collect(open_source(CountingEncoder(), images, plan, cache=cache_in(tmp_path)), list(images))
-    grow_old(tmp_path)
-    cache = cache_in(tmp_path, limit=1000)
-    encoder = CountingEncoder()
-    source = open_source(encoder, images, plan, cache=cache)
-    kept = shards(tmp_path)
-    cache.make_room(1000)
-    assert kept and shards(tmp_path) == kept
-    other = pictures(40, tag="other")
-    collect(open_source(CountingEncoder("other"), other, plan, cache=cache), list(other))
-    collect(source, list(images))
-    assert encoder.seen == []
-    del source
-    more = pictures(40, tag="more")
-    collect(open_source(CountingEncoder("more"), more, plan, cache=cache), list(more))
-    collect(open_source(encoder, images, plan, cache=cache_in(tmp_path)), list(images))
-    assert len(encoder.seen) == 64
-
-
-def test_shards_another_process_just_used_are_left_alone(tmp_path: Path) -> None:
-    images, plan = pictures(40), plan_for(pooled="none")
-    collect(open_source(CountingEncoder(), images, plan, cache=cache_in(tmp_path)), list(images))
-    new = pictures(40, tag="new")
-    collect(open_source(CountingEncoder("new"), new, plan, cache=cache_in(tmp_path, limit=1000)), list(new))
-    encoder = CountingEncoder()
-    collect(open_source(encoder, images, plan, cache=cache_in(tmp_path)), list(images))
-    assert encoder.seen == []
-
-
-def test_shards_that_vanish_are_made_again(tmp_path: Path) -> None:
-    images, plan = pictures(40), plan_for()
-    encoder = CountingEncoder()
-    source = open_source(encoder, images, plan, cache=cache_in(tmp_path))
-    wanted = collect(source, list(images))
-    for path in shards(tmp_path)[:2]:
-        path.unlink()
-    assert equal(collect(source, list(images)), wanted)
-
-
-def test_info_verify_and_prune(tmp_path: Path) -> None:
-    images, plan = pictures(40), plan_for()
-    cache = cache_in(tmp_path)
-    collect(open_source(CountingEncoder("a"), images, plan, cache=cache), list(images))
-    collect(open_source(CountingEncoder("b"), images, plan, cache=cache), list(images))
-    entries = cache.info()
-    assert sorted(entry.encoder for entry in entries) == ["a", "b"]
-    assert all(entry.images == 40 and entry.shards == 6 for entry in entries)
-    assert all(entry.plan["input_size"] == [32, 32] and entry.bytes > 0 for entry in entries)
-    assert cache.verify() == []
-    bad = shards(tmp_path)[3]
-    damage(bad, "flipped at the end")
-    assert cache.verify() == [bad] and not bad.exists() and cache.verify() == []
-    assert cache.prune(unused_days=1.0) == 0
-    assert cache.prune(limit_bytes=1) > 0 and cache.info() == [] and not list((tmp_path / "cache").glob("*/*"))
-
-
-def test_a_stray_file_in_the_cache_is_ignored_or_removed(tmp_path: Path) -> None:
-    images, plan = pictures(5), plan_for()
-    collect(open_source(CountingEncoder(), images, plan, cache=cache_in(tmp_path)), list(images))
-    folder = shards(tmp_path)[0].parent
-    (folder / ".layer000-x.safetensors.abc.part").write_bytes(b"torn")
-    (folder / "notes.txt").write_text("mine")
-    encoder = CountingEncoder()
-    collect(open_source(encoder, images, plan, cache=cache_in(tmp_path)), list(images))
-    assert encoder.seen == [] and (folder / "notes.txt").exists()
 
 
 def test_vit_small_at_224_takes_what_was_promised(tmp_path: Path) -> None:
