@@ -2,40 +2,196 @@
 
 from __future__ import annotations
 
+import json
 import os
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from midvision.core.errors import DataError, UsageError
+from midvision.core.places import cache_dir, write_text
+from midvision.core.progress import SILENT, Progress
+from midvision.core.settings import stable_hash
+from midvision.zoo.card import Card, Source, known
 
 if TYPE_CHECKING:
     from midvision.encoders.timm_weights import WeightSource
+    from midvision.zoo.fetch_http import Unfetchable
+
+# Publishers that end a file's name in the first digits of its SHA-256.
+_HASH_IN_NAME = ("download.pytorch.org", "download.openmmlab.com")
+_SHORTEST_HASH = 8
+_HUB = "https://huggingface.co"
 
 
-def weights_path(name: str, source: WeightSource) -> Path:
+@dataclass(frozen=True, slots=True)
+class GivenFile:
+    """A file that a person brought for a card, and what is known of the published one."""
+
+    path: Path
+    sha256: str
+    published: str
+
+    @property
+    def matches(self) -> bool | None:
+        """None where the published file's hash is not known."""
+        return self.sha256.startswith(self.published) if self.published else None
+
+    def as_dict(self) -> dict[str, str | bool | None]:
+        return {"weights_sha256": self.sha256, "published_sha256": self.published or None, "as_published": self.matches}
+
+
+def card_file(card: Card, progress: Progress = SILENT) -> Path:
+    """The published file of a card: from this machine, or fetched, checked and kept.
+
+    A download with another hash than the card knows is refused. Raises `DataError` with the page to
+    visit where the file cannot be had.
+    """
+    from midvision.zoo.fetch_http import Unfetchable, Wanted, download
+
+    source = card_source(card)
+    if source.repository:
+        return hub_file(
+            card.id, source.repository, [source.filename], progress, page=source.page, sha256=published_sha256(card)
+        )
+    path = card_place(card)
+    if path.is_file():
+        return _as_published(path, card.id, published_sha256(card), page_of(source))
+    problem = Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE, --offline)")
+    for url in () if offline() else (source.url, *source.mirrors):
+        try:
+            return _noted(download(Wanted(url, path, published_sha256(card), card.id), progress), url)
+        except Unfetchable as error:
+            problem = error
+    raise not_fetched(card.id, problem, page_of(source), path)
+
+
+def card_source(card: Card) -> Source:
+    """Where a card's file is published; `DataError` where nobody publishes it."""
+    source = known(card.source, Source())
+    if not (source.url or (source.repository and source.filename)):
+        raise DataError(
+            f"No public file of {card.id} is known.",
+            "It needs a file that you have." + (f" See: {source.page}" if source.page else ""),
+            f"Give it: -m {card.id} --weights FILE",
+        )
+    return source
+
+
+def card_place(card: Card) -> Path:
+    """Where a card's file is, or would be, on this machine. Publishers reuse names, so the address counts too."""
+    source = card_source(card)
+    if source.repository:
+        found = cached_hub_file(source.repository, [source.filename])
+        return found or Path(_hub_folder()) / source.repository.partition("@")[0] / source.filename
+    return cache_dir() / "weights" / f"{stable_hash(source.url)[:8]}-{_file_name(source.url)}"
+
+
+def published_sha256(card: Card) -> str:
+    """What is known of the published file's SHA-256: all of it, its first digits, or an empty text."""
+    return known(card.sha256, "").lower() or hash_in_name(known(card.source, Source()).url)
+
+
+def hash_in_name(url: str) -> str:
+    """First digits of the SHA-256 where the publisher's file names end in them: `resnet50-0676ba61.pth`."""
+    if urlsplit(url).hostname not in _HASH_IN_NAME:
+        return ""
+    digits = _file_name(url).partition(".")[0].rpartition("-")[2]
+    right = len(digits) >= _SHORTEST_HASH and all(letter in "0123456789abcdef" for letter in digits)
+    return digits if right else ""
+
+
+def given_file(card: Card, path: str | Path) -> GivenFile:
+    """A person's own file for a card. It is never refused for its hash: another one is a warning, and recorded."""
+    from midvision.zoo.read import file_sha256
+
+    path = Path(path).expanduser()
+    given = GivenFile(path, file_sha256(path), published_sha256(card))
+    if given.matches is False:
+        warnings.warn(
+            f"{path} is not the published file of {card.id}: its SHA-256 begins with {given.sha256[:8]}, "
+            f"not {given.published[:8]}. It is used as it is, and the record says so.",
+            stacklevel=2,
+        )
+    return given
+
+
+def weights_path(name: str, source: WeightSource, progress: Progress = SILENT) -> Path:
     """The file behind `source`; `name` is the id that errors speak of."""
     if source.repository:
-        return hub_file(name, source.repository, source.filenames)
-    return url_file(name, source.url)
+        return hub_file(name, source.repository, source.filenames, progress)
+    return url_file(name, source.url, progress)
 
 
-def hub_file(name: str, repository: str, filenames: Sequence[str]) -> Path:
-    """The first of `filenames` that a repository `ORG/NAME[@revision]` of the Hugging Face hub has."""
-    from huggingface_hub import hf_hub_download
+def hub_file(
+    name: str,
+    repository: str,
+    filenames: Sequence[str],
+    progress: Progress = SILENT,
+    *,
+    page: str = "",
+    sha256: str = "",
+) -> Path:
+    """The first of `filenames` that a repository `ORG/NAME[@revision]` of the Hugging Face hub has.
 
+    `sha256`: as much as is known of the file's hash; another file is refused.
+    """
+    page = page or f"{_HUB}/{repository.partition('@')[0]}"
     found = cached_hub_file(repository, filenames)
-    problem = "it is not in the local cache"
-    if found is None and not offline():
-        repository, _, revision = repository.partition("@")
-        for filename in filenames:
-            try:
-                return Path(hf_hub_download(repository, filename, revision=revision or None))
-            except (OSError, RuntimeError, ValueError) as error:
-                problem = str(error).splitlines()[0] if str(error) else type(error).__name__
     if found is None:
-        raise not_here(name, problem)
-    return found
+        from midvision.zoo.fetch_http import Unfetchable
+
+        try:
+            if offline():
+                raise Unfetchable("offline", "it is not in the local cache")
+            found = _from_hub(repository, filenames, progress)
+        except Unfetchable as error:
+            raise not_fetched(name, error, page) from error
+    return _as_published(found, name, sha256, page)
+
+
+def _as_published(path: Path, name: str, sha256: str, page: str) -> Path:
+    """A file from a cache, refused where it is known to be another one."""
+    from midvision.zoo.read import file_sha256
+
+    if sha256 and not file_sha256(path).startswith(sha256):
+        raise DataError(
+            f"{path} is not the published file of {name}: its SHA-256 begins with {file_sha256(path)[:8]}.",
+            f"{sha256[:8]} is known from {page}",
+            f"Delete it and run: midvision models fetch {name}. To use it as it is, give it as --weights FILE.",
+        )
+    return path
+
+
+def _from_hub(repository: str, filenames: Sequence[str], progress: Progress) -> Path:
+    """The hub's own client resumes, tries again, checks and keeps."""
+    from huggingface_hub import errors, hf_hub_download
+
+    from midvision.zoo.fetch_http import Unfetchable, first_line
+
+    repository, _, revision = repository.partition("@")
+    problem = Unfetchable("dead", "no file was asked for")
+    for filename in filenames:
+        try:
+            with progress.bar(filename, None):
+                return Path(hf_hub_download(repository, filename, revision=revision or None))
+        except errors.GatedRepoError:
+            raise Unfetchable("gated", "its publisher must grant access first") from None
+        except errors.RepositoryNotFoundError:
+            raise Unfetchable("gated", f"the hub shows no {repository} to this account") from None
+        except errors.RemoteEntryNotFoundError:
+            problem = Unfetchable("dead", f"{repository} has no {' or '.join(filenames)}")
+        except errors.RevisionNotFoundError:
+            raise Unfetchable("dead", f"{repository} has no revision {revision}") from None
+        except errors.LocalEntryNotFoundError:
+            raise Unfetchable("network", "the hub cannot be reached") from None
+        except (errors.HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+            raise Unfetchable("network", first_line(error)) from error
+    raise problem
 
 
 def cached_hub_file(repository: str, filenames: Sequence[str]) -> Path | None:
@@ -54,26 +210,41 @@ def cached_hub_file(repository: str, filenames: Sequence[str]) -> Path | None:
     return None
 
 
-def url_file(name: str, url: str) -> Path:
+def url_file(name: str, url: str, progress: Progress = SILENT) -> Path:
     """The file of `url` in torch's own cache, where timm and torchvision look for it too."""
-    import torch
+    from midvision.zoo.fetch_http import Unfetchable, Wanted, download
 
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    path = torch_place(url)
     if path.is_file():
         return path
-    if offline():
-        raise not_here(name, f"{path.name} is not in {path.parent}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=False)
-    except (OSError, RuntimeError) as error:
-        raise not_here(name, str(error)) from error
-    return path
+        if offline():
+            raise Unfetchable("offline", f"{path.name} is not in {path.parent}")
+        return download(Wanted(url, path, hash_in_name(url), name), progress)
+    except Unfetchable as error:
+        raise not_fetched(name, error, url, path) from error
+
+
+def torch_place(url: str) -> Path:
+    """Where torch keeps the file of `url`."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / _file_name(url)
 
 
 def offline() -> bool:
     """Whether the network may not be used, by the Hugging Face convention."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
+
+
+def page_of(source: Source) -> str:
+    """What a person opens in a browser to get the file by hand."""
+    from midvision.zoo.fetch_drive import is_drive, page
+
+    if source.repository:
+        return source.page or f"{_HUB}/{source.repository.partition('@')[0]}"
+    return page(source.url) if is_drive(source.url) else source.page or source.url
 
 
 def not_here(name: str, problem: str) -> DataError:
@@ -84,3 +255,47 @@ def not_here(name: str, problem: str) -> DataError:
         "They must be in the cache (HF_HOME, TORCH_HOME), or the network must be reachable.",
         f"Fetch them where there is a network (HF_HUB_OFFLINE unset), or give a file (--weights){instead}.",
     )
+
+
+def not_fetched(name: str, error: Unfetchable, page: str, place: Path | None = None) -> DataError:
+    """What stands in the way, the page to visit, and how to go on without the download."""
+    if error.reason == "offline":
+        told = not_here(name, error.problem)
+        return DataError(told.wrong, told.expected, f"{told.do} They are published at {page}")
+    ways = {
+        "gated": "Agree to its terms there (for the Hugging Face hub, set HF_TOKEN afterwards), or",
+        "dead": "Look there for where it went,",
+        "network": "Try again (what arrived is kept), or",
+        "wrong file": "Look there whether the file was replaced,",
+    }
+    by_hand = f"get the file there in a browser and add --weights FILE to -m {name}"
+    return DataError(
+        f"The weights of {name} cannot be fetched: {error.problem}.",
+        f"They are published at {page}",
+        f"{ways[error.reason]} {by_hand}" + (f", or save it as {place}." if place else "."),
+    )
+
+
+def _file_name(url: str) -> str:
+    """The last part of the address; a Drive link has only an id."""
+    from midvision.zoo.fetch_drive import drive_id, is_drive
+
+    return f"{drive_id(url)}.pth" if is_drive(url) else urlsplit(url).path.rsplit("/", 1)[-1]
+
+
+def _noted(path: Path, url: str) -> Path:
+    """Write down, once, what was fetched: hashes of published files are known from the first download on."""
+    from midvision.zoo.read import file_sha256
+
+    note = path.with_name(f"{path.name}.source.json")
+    if not note.is_file():
+        fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
+        facts = {"url": url, "sha256": file_sha256(path), "bytes": path.stat().st_size, "fetched_at": fetched_at}
+        write_text(note, json.dumps(facts, indent=1) + "\n")
+    return path
+
+
+def _hub_folder() -> str:
+    from huggingface_hub import constants
+
+    return str(constants.HF_HUB_CACHE)

@@ -36,6 +36,7 @@ DOORS = {
     "ray": ("run/cluster",),
     "pooch": ("zoo/fetch", "data/fetch"),
     "huggingface_hub": ("zoo/fetch", "data/fetch"),
+    "requests": ("zoo/fetch", "data/fetch"),
 }
 
 
