@@ -87,7 +87,7 @@ def sine_positions(rows_first: bool) -> Tensor:
 
 def twin(state: State) -> State:
     """The same names with other values of the same spread: a momentum encoder. Positions stay."""
-    return {name: value.roll(1, -1) if value.ndim and name != "pos_embed" else value for name, value in state.items()}
+    return {name: value.roll(1) if name != "pos_embed" else value for name, value in state.items()}
 
 
 def shaped(*shape: int) -> Tensor:
