@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from midvision.core.errors import DataError
+from midvision.zoo.inert import STAND_INS, settled
 
 _TEXT_STARTS = {b"<": "a web page", b"{": "JSON text", b"version http": "a Git LFS pointer"}
-
-
-class InertRecord:
-    """Stands in for log objects that some publishers' files carry; keeps their fields, does nothing."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-def _named_only(owner: Any, name: Any) -> str:
-    """In place of `getattr`: log objects list their own methods in this way. Looks nothing up."""
-    if owner is not InertRecord or not isinstance(name, str):
-        raise pickle.UnpicklingError("GLOBAL getattr was not an allowed global")
-    return name
-
-
-# Data-only classes, under the names that old and new files use. Anything else is refused by name.
-_ALLOWED: list[Any] = [
-    argparse.Namespace,
-    (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # type: ignore[attr-defined]
-    (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),  # type: ignore[attr-defined]
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
-    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),  # type: ignore[attr-defined]
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64", "uint8", "bool")),
-    (InertRecord, "mmengine.logging.history_buffer.HistoryBuffer"),
-    (_named_only, "builtins.getattr"),
-]
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -58,6 +29,8 @@ def read_checkpoint(path: Path) -> Any:
     start = _first_bytes(path)
     if start[8:9] == b"{" and not start.startswith(b"PK"):
         return _read_safetensors(path)
+    if start.startswith(b"PK"):
+        _check_archive(path)
     if start.startswith(b"PK") or start[:1] in (b"\x80", b"("):
         return _read_pickle(path)
     if start[:6] == b"\x93NUMPY":
@@ -106,23 +79,42 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise _unreadable(path, f"It is a damaged safetensors file ({error}).") from error
 
 
+def _check_archive(path: Path) -> None:
+    """Refuse a zip that is no checkpoint, or would unpack to more than the file holds, before anything is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise _unreadable(path, "It is a zip archive that is damaged or cut short.") from error
+    parts = {Path(entry.filename).name for entry in entries}
+    if "constants.pkl" in parts:
+        raise _unreadable(path, "It is a TorchScript program, not plain tensors.")
+    if "data.pkl" not in parts:
+        raise _unreadable(path, "It is a zip archive without a table of tensors.")
+    claimed, size = sum(entry.file_size for entry in entries), path.stat().st_size
+    if claimed > size:
+        raise _unreadable(path, f"It claims to hold {_size_text(claimed)} but is a file of {_size_text(size)}.")
+
+
+def _size_text(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size:,} bytes"
+
+
 def _read_pickle(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_ALLOWED):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return settled(torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from error
-    except (
-        EOFError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
-        raise _unreadable(path, f"It is damaged or cut short ({reason}).") from error
+    except Exception as error:
+        # What a damaged pickle asks for is arbitrary, and so is the exception that it ends in.
+        raise _unreadable(path, f"It is damaged or cut short ({_first_sentence(error)}).") from error
+
+
+def _first_sentence(error: Exception) -> str:
+    text = str(error).splitlines()[0].partition(". ")[0].strip() if str(error) else ""
+    return text if 0 < len(text) <= 160 else type(error).__name__
 
 
 def _refused(path: Path, message: str) -> DataError:
