@@ -11,9 +11,11 @@ import typer
 
 from midvision.cli import (
     cache_command,
+    data_command,
     demo_command,
     doctor_command,
     list_command,
+    models_command,
     result_commands,
     run_command,
     show_command,
@@ -35,7 +37,11 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "export": result_commands.export,
     "doctor": doctor_command.doctor,
 }
-GROUPS: Mapping[str, Callable[[], typer.Typer]] = {"list": list_command.build, "cache": cache_command.build}
+GROUPS: Mapping[str, Callable[[], typer.Typer]] = {
+    "list": list_command.build,
+    "data": data_command.build,
+    "cache": cache_command.build,
+}
 
 
 def build_app(only: str | None = None) -> typer.Typer:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from midvision.core.features import FeatureDtype, Fit, LayerWish, PixelStats
+from midvision.core.features import EncoderCases, FeatureDtype, Fit, LayerWish, PixelStats
 from midvision.core.settings import Settings
 
 ProbeName = Literal["ridge", "linear", "multiscale", "dpt"]
@@ -17,20 +17,30 @@ class ImageRules(Settings):
     """How a photograph and its truth become the frame that everything else sees.
 
     `image_size` None takes the data set's own frame size. `object` crops to the square around the
-    true object (oracle crop); `centre_square` keeps the middle columns or rows.
+    true object (oracle crop); `centre_square` keeps the middle columns or rows. `selection` says which
+    images of a benchmark take part: its official lists, or the reference's own choice (another split,
+    every fourth image, sampled pairs), as the set's card explains.
     """
 
     crop: Literal["none", "centre_square", "object"] = "none"
     crop_end: Literal["inclusive", "exclusive"] = "inclusive"
     photo_resample: Resample = "bilinear"
     image_size: tuple[int, int] | None = None
+    selection: Literal["official", "reference"] = "official"
 
 
 class FeatureRules(Settings):
+    """How pixels enter an encoder and what is read from it.
+
+    `encoder_cases="reference"` repeats what the reference code does to single encoders: MAE is read one
+    block early, some networks see 224 or 480 pixels whatever the task asks.
+    """
+
     pixel_stats: PixelStats = "checkpoint"
     fit: Fit = "resize"
     final_norm: bool = False
     cell_centres: Literal["true", "uniform"] = "true"
+    encoder_cases: EncoderCases = "own"
 
 
 class HeadRules(Settings):

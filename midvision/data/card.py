@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from midvision.core.catalog import discover, pick
 from midvision.core.errors import UsageError
 from midvision.core.items import Content, Dataset
 from midvision.core.progress import SILENT, Progress
 from midvision.core.specs import DataSpec, ImageRules
+
+if TYPE_CHECKING:
+    from midvision.data.benchmark import Benchmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class DataCard:
 
     `pixel_centre` is where the files' intrinsics put the centre of the top-left pixel (0 or 0.5);
     `pose_direction` is what the files' poses map. Both are converted once, by the reader.
-    `options` are the reader's option names with their help text.
+    `options` are the reader's option names with their help text. `benchmark` is there for published
+    sets, which are prepared from their official files.
     """
 
     name: str
@@ -49,6 +53,7 @@ class DataCard:
     open: Callable[[Request], Dataset]
     pixel_centre: float | None = None
     pose_direction: Literal["camera_from_world", "world_from_camera"] | None = None
+    benchmark: Benchmark | None = None
 
 
 @cache

@@ -267,9 +267,9 @@ def resize_for_encoder(images: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True).clamp_(0, 1)
 
 
-def file_digest(path: Path, recipe: str) -> str:
+def file_digest(path: Path, recipe: str, sha256: str | None = None) -> str:
     """Name of the pixels that `recipe` makes of a file: its content, the decoder and the recipe."""
-    return stable_hash(content_hash(path), DECODER, recipe)
+    return stable_hash(sha256 or content_hash(path), DECODER, recipe)
 
 
 def content_hash(path: Path) -> str:

@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One frame to be: a photograph, or one tile (`area`) of it. `size` (H, W) is the file's."""
+    """One frame to be: a photograph, or one tile (`area`) of it. `size` (H, W) is the file's.
+
+    `sha256` is the file's checksum where a manifest already knows it.
+    """
 
     id: str
     group: str
@@ -44,6 +47,7 @@ class Photo:
     size: tuple[int, int]
     area: Box
     split: str | None = None
+    sha256: str | None = None
 
     @property
     def sequence(self) -> str:
@@ -87,7 +91,7 @@ class Framed:
         return self.framing().image(read_photo(self.photo.path))
 
     def digest(self) -> str:
-        return file_digest(self.photo.path, self.framing().recipe)
+        return file_digest(self.photo.path, self.framing().recipe, self.photo.sha256)
 
     def image(self) -> Image:
         return Image(self.image_id, self.load, self.digest)
@@ -240,19 +244,22 @@ def dataset(
     items: Sequence[Item],
     truth: Iterable[Path] = (),
     notes: str = "",
+    known: Mapping[Path, str] | None = None,
 ) -> Dataset:
     """The finished data set. Its fingerprint covers every file's content, every item and all settings.
 
-    `truth` are the files that the items read; `notes` names whatever else shapes them.
+    `truth` are the files that the items read; `notes` names whatever else shapes them; `known` are
+    checksums that need not be computed.
     """
     kept = {frame.image_id: frame for frame in frames}
     need_items(list(items), request, "Check the folder and the options.")
     named = [(name, frame.photo.path) for name, frame in kept.items()]
     named += [(path.name, path) for path in sorted(set(truth))]
+    sums = {**(known or {}), **{f.photo.path: f.photo.sha256 for f in kept.values() if f.photo.sha256 is not None}}
     with request.progress.bar("checksums of files", len(named)) as advance:
         content = []
         for name, path in named:
-            content.append(f"{name}={content_hash(path)}")
+            content.append(f"{name}={sums.get(path) or content_hash(path)}")
             advance(1)
     settings = [card.version, request.rules.canonical(), request.data.model_copy(update={"path": None}).canonical()]
     size = next(iter(kept.values())).size

@@ -1,0 +1,238 @@
+"""The pieces of a prepared copy, done in parallel and written down one by one.
+
+Published files are copied or, in place, only read for their checksum, by threads (disk and hashing both
+let others run); members of a compressed tar in one pass over it; conversions by processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import IO
+
+from midvision.core.errors import DataError
+from midvision.core.places import cannot_write
+from midvision.core.progress import Progress
+from midvision.data.benchmark import Kept, Made
+from midvision.data.manifest import FileEntry
+from midvision.data.trees import CHUNK, Tree, reading
+
+IN_FLIGHT = 4
+TAIL = 4096
+END_MARKS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
+
+
+class Journal:
+    """What is finished, one line per piece. A line cut by a kill is as if it were not there."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.entries: dict[str, FileEntry] = {}
+        self._lock = threading.Lock()
+        for left_over in work.rglob(".*.part"):
+            left_over.unlink(missing_ok=True)
+        path = work / ".journal"
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            try:
+                files = {name: FileEntry(*entry) for name, entry in json.loads(line).items()}
+            except (ValueError, TypeError, AttributeError):
+                continue
+            self.entries.update({name: entry for name, entry in files.items() if self._is_there(name, entry)})
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open as long as the journal
+        self._file.write("\n")
+
+    def _is_there(self, name: str, entry: FileEntry) -> bool:
+        if entry.root is not None:
+            return True
+        try:
+            return (self.work / name).stat().st_size == entry.bytes
+        except OSError:
+            return False
+
+    def has(self, piece: Kept | Made) -> bool:
+        names = (piece.name,) if isinstance(piece, Kept) else piece.names
+        return all(name in self.entries for name in names)
+
+    def add(self, files: Mapping[str, FileEntry]) -> None:
+        line = json.dumps({name: [e.bytes, e.sha256, e.root, e.at] for name, e in files.items()})
+        with self._lock:
+            self.entries.update(files)
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def do_pieces(
+    pieces: Sequence[Kept | Made], journal: Journal, roots: tuple[str, ...], workers: int, progress: Progress
+) -> None:
+    """Do all of them; the first failure stops the rest and is raised."""
+    from midvision.data.prepare import in_place_of
+
+    made = [piece for piece in pieces if isinstance(piece, Made)]
+    kept = [piece for piece in pieces if isinstance(piece, Kept)]
+    streams: dict[Tree, list[Kept]] = {}
+    for piece in kept:
+        if piece.place.tree.sequential:
+            streams.setdefault(piece.place.tree, []).append(piece)
+    single = [piece for piece in kept if not piece.place.tree.sequential]
+    with progress.bar("files", len(pieces)) as advance:
+
+        def done(files: Mapping[str, FileEntry]) -> None:
+            journal.add(files)
+            advance(1)
+
+        for tree, members in streams.items():
+            unpack_stream(tree, members, journal.work, done)
+        with ThreadPoolExecutor(workers) as threads:
+            jobs = ((keep, (piece, journal.work, _root(piece, in_place_of(piece, roots)))) for piece in single)
+            run_all(threads, jobs, workers, done)
+        if made and workers > 1:
+            with _processes(min(workers, len(made))) as processes:
+                run_all(processes, ((convert, (one, journal.work)) for one in made), workers, done)
+        else:
+            for one in made:
+                done(convert(one, journal.work))
+
+
+def _root(piece: Kept, root: int | None) -> tuple[int, str] | None:
+    return None if root is None else (root, piece.member)
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    # A forked child would inherit the threads' locks of whatever library is loaded here.
+    import multiprocessing
+
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
+def run_all(
+    pool: Executor,
+    jobs: Iterable[tuple[Callable[..., dict[str, FileEntry]], tuple[object, ...]]],
+    workers: int,
+    done: Callable[[Mapping[str, FileEntry]], None],
+) -> None:
+    """Keep the pool busy without holding more than a few pieces; raise the first failure."""
+    running: set[Future[dict[str, FileEntry]]] = set()
+    try:
+        for function, arguments in jobs:
+            running.add(pool.submit(function, *arguments))
+            if len(running) >= workers * IN_FLIGHT:
+                running = _collect(running, done)
+        while running:
+            running = _collect(running, done)
+    except BaseException:
+        for future in running:
+            future.cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def _collect(
+    running: set[Future[dict[str, FileEntry]]], done: Callable[[Mapping[str, FileEntry]], None]
+) -> set[Future[dict[str, FileEntry]]]:
+    finished, left = wait(running, return_when="FIRST_COMPLETED")
+    for future in finished:
+        done(future.result())
+    return left
+
+
+def keep(piece: Kept, work: Path, root: tuple[int, str] | None) -> dict[str, FileEntry]:
+    """Copy a published file into the work folder, or, for one that stays in place, read its checksum."""
+    with piece.place.open(piece.member) as stream:
+        return {piece.name: take(piece, stream, work, root)}
+
+
+def take(piece: Kept, stream: IO[bytes], work: Path, root: tuple[int, str] | None) -> FileEntry:
+    expected = piece.place.size(piece.member)
+    digest, count, tail = hashlib.sha256(), 0, b""
+    target = None if root is not None else _Target(work / piece.name)
+    try:
+        while True:
+            with reading(piece.place.tree.path):
+                block = stream.read(CHUNK)
+            if not block:
+                break
+            digest.update(block)
+            count += len(block)
+            tail = (tail + block)[-TAIL:]
+            if target is not None:
+                target.write(block)
+        mark = END_MARKS.get(Path(piece.name).suffix.lower())
+        if count != expected or (mark is not None and mark not in tail):
+            raise DataError(
+                f"{piece.place.describe(piece.member)} is cut short ({count:,} bytes).",
+                "A complete picture was expected." if mark else f"{expected:,} bytes were expected.",
+                "Fetch the official file again, or unpack it again.",
+            )
+        if target is not None:
+            target.finish()
+    finally:
+        if target is not None:
+            target.discard()
+    return FileEntry(count, digest.hexdigest(), *(root or ()))
+
+
+class _Target:
+    """A file that appears under its name when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self._file, self._temporary = os.fdopen(handle, "wb"), Path(name)
+
+    def write(self, block: bytes) -> None:
+        try:
+            self._file.write(block)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def finish(self) -> None:
+        try:
+            self._file.close()
+            self._temporary.chmod(0o644)
+            self._temporary.replace(self.path)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def discard(self) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def unpack_stream(
+    tree: Tree, members: Sequence[Kept], work: Path, done: Callable[[Mapping[str, FileEntry]], None]
+) -> None:
+    """All wanted members of a compressed archive in one pass."""
+    wanted = {piece.place.prefix + piece.member: piece for piece in members}
+    for name, stream in tree.stream(set(wanted)):
+        piece = wanted[name]
+        done({piece.name: take(piece, stream, work, None)})
+
+
+def convert(piece: Made, work: Path) -> dict[str, FileEntry]:
+    """Run a conversion and write what it returns."""
+    made = piece.make(*piece.arguments)
+    if set(made) != set(piece.names):
+        raise DataError(f"A conversion gave {sorted(made)[:3]} where {sorted(piece.names)[:3]} were expected.")
+    entries = {}
+    for name in piece.names:
+        target = _Target(work / name)
+        try:
+            target.write(made[name])
+            target.finish()
+        finally:
+            target.discard()
+        entries[name] = FileEntry(len(made[name]), hashlib.sha256(made[name]).hexdigest())
+    return entries
