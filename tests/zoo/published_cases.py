@@ -209,6 +209,14 @@ def byol_numbered(seed: str, counters: bool) -> Published:
     return Published(content, state, ("model",), online, twin(state))
 
 
+def byol_other_names(seed: str, counters: bool) -> Published:
+    """Slightly different names in the usual order, as the publisher describes the older file."""
+    state = resnet50_tensors(seed, True)
+    spelt = {name: f"module.{name.replace('layer', 'stage').replace('.bn', '.norm')}" for name in state}
+    table = OrderedDict((spelt[name], value) for name, value in state.items())
+    return Published({"online_backbone": table, "epoch": 300}, state, ("online_backbone",), spelt)
+
+
 def extracted(seed: str, counters: bool) -> Published:
     state = resnet50_tensors(seed, counters)
     return Published({"state_dict": dict(state), "author": "DenseCL"}, state, ("state_dict",), _spelt("", state))
@@ -336,16 +344,24 @@ MODELS = (
 ALTERNATIVES = (
     _case("vissl linear evaluation", vissl, "simclr_resnet50", prefix="base_model._feature_blocks."),
     _case("vissl retrained npid", vissl, "npid_resnet50", head=128),
-    _case("vissl supervised", vissl, "supervised_resnet50"),
     _case("byol numbered parts", byol_numbered, "byol_resnet50"),
-    _case("simsiam official", simsiam_official, "simsiam_resnet50"),
-    _case("barlow twins official", bare, "barlowtwins_resnet50"),
-    _case("barlow twins official training", barlow_full, "barlowtwins_resnet50"),
-    _case("densecl openmmlab", openmmlab_resnet, "densecl_resnet50", method="densecl"),
+    _case("byol other names", byol_other_names, "byol_resnet50"),
+    _case("simsiam official", simsiam_official, "simsiam_resnet50_100ep"),
+    _case("barlow twins official", bare, "barlowtwins_resnet50_1000ep"),
+    _case("barlow twins official training", barlow_full, "barlowtwins_resnet50_1000ep"),
     _case("dino resnet training", student_teacher, "dino_resnet50", vit=False),
     _case("dino vit training", student_teacher, "dino_vitb16", vit=True, **_OFFSET),
     _case("dino vit training, wrapped", student_teacher, "dino_vitb16", vit=True, wrapped=True, **_OFFSET),
     _case("ibot training", student_teacher, "ibot_vitb16", vit=True, ibot=True, **_OFFSET),
     _case("ibot with heads and mask token", ibot_teacher, "ibot_vitb16", heads=True, masked=True, **_OFFSET),
     _case("mae training", under_model, "mae_vitb16", decoder=True),
+)
+
+# Other trainings of the same methods: no model's own file, so refused under its id.
+STRANGERS = (
+    _case("vissl supervised", vissl, "supervised_resnet50"),
+    _case("densecl of openmmlab", openmmlab_resnet, "densecl_resnet50", method="densecl"),
+    _case("simsiam official", simsiam_official, "simsiam_resnet50"),
+    _case("moco v2", moco_v2, "mocov3_resnet50"),
+    _case("swav", swav, "byol_resnet50"),
 )
