@@ -15,6 +15,7 @@ Pooled = Literal["none", "native", "mean"]
 PixelStats = Literal["checkpoint", "imagenet", "half", "none"]
 Fit = Literal["resize", "pad"]
 FeatureDtype = Literal["float16", "float32"]
+EncoderCases = Literal["own", "reference"]
 LayerWish = int | float
 
 
@@ -25,6 +26,7 @@ class FeatureSpec:
     `layers=None` means the four layers of the field's protocol; an int is a zero-based block or a
     stage number, a negative int counts from the end, a float in (0, 1] is a relative depth.
     `image_size` (H, W) is the size wished for; the plan rounds it to the network's multiple.
+    `encoder_cases="reference"` repeats what the reference code does to single encoders (`EncoderInfo`).
     """
 
     image_size: tuple[int, int]
@@ -35,6 +37,7 @@ class FeatureSpec:
     fit: Fit = "resize"
     final_norm: bool = False
     dtype: FeatureDtype = "float16"
+    encoder_cases: EncoderCases = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class EncoderInfo:
 
     `kind` tells which default layers and pooling apply: blocks of a transformer, or stages.
     `stem_layers` is 1 where layer 0 is a stem in front of the four stages (ResNet), else 0.
+    `reference_shift` and `reference_size` are what the code of arXiv 2411.17474 does to this encoder
+    alone: it reads other blocks than it names (-1: one early), or forces one input size.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -64,6 +69,8 @@ class EncoderInfo:
     pixel_std: tuple[float, float, float]
     size_multiple: int
     parameters: int
+    reference_shift: int = 0
+    reference_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,7 @@ class FeaturePlan:
 
     `input_size` is the resized image; `padding` (top, left, bottom, right) is added after it
     (only where the spec says `fit="pad"`). `pixel_mean`/`pixel_std` are the statistics applied.
+    `pooled_layer` is the layer after which pooled features are read; None is the last.
     """
 
     layers: tuple[PlannedLayer, ...]
@@ -112,6 +120,7 @@ class FeaturePlan:
     pixel_std: tuple[float, float, float]
     final_norm: bool
     dtype: FeatureDtype
+    pooled_layer: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

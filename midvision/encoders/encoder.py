@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +34,8 @@ class Backbone(Protocol):
     """A network that can be read at its layers. Also an `nn.Module`; `Encoder` freezes it.
 
     `read` gets normalised, padded pixels `[B, 3, H, W]`. Maps are raw layer outputs before any final
-    norm, unless `final_norm`; `pooled` is the class token after the last layer, or None where the
-    mean over cells is the network's own way.
+    norm, unless `final_norm`; `pooled` is the class token after the deepest of `layers`, or None where
+    the mean over cells is the network's own way.
     """
 
     info: EncoderInfo
@@ -48,16 +48,24 @@ class Encoder:
 
     Always in evaluation mode, without gradients. `key` names the function computed. Pooled features
     are those of the network's last layer, whichever maps are planned: the class token where there is
-    one (`native`), else the mean over cells.
+    one (`native`), else the mean over cells. `origin` says where the weights come from, for the record.
     """
 
-    def __init__(self, backbone: Backbone, key: str, name: str, precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        key: str,
+        name: str,
+        precision: Precision = "fp32",
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
         if not isinstance(backbone, nn.Module):
             raise UsageError(f"{name} is no torch module.", "A backbone must be an nn.Module with info and read().")
         self.backbone = backbone
         self.info = backbone.info
         self.name = name
         self.precision: Precision = precision
+        self.origin = dict(origin or {})
         self._base_key = key
         self.key = key if precision == "fp32" else stable_hash(key, precision)
         backbone.eval()
@@ -88,7 +96,7 @@ class Encoder:
 
     def at_precision(self, precision: Precision) -> Encoder:
         """The same network under automatic mixed precision; another function, so another key."""
-        return Encoder(self.backbone, self._base_key, self.name, precision)
+        return Encoder(self.backbone, self._base_key, self.name, precision, self.origin)
 
     def train(self, mode: bool = True) -> Encoder:
         """Encoders are frozen: asking for training mode is an error."""
@@ -109,7 +117,7 @@ class Encoder:
         """Features of `images [B, 3, H, W]`; `ids` only name the images in errors."""
         self._check_images(ids, images, plan)
         wanted = [layer.index for layer in plan.layers] if plan.maps else []
-        last = len(self.info.layers) - 1
+        last = len(self.info.layers) - 1 if plan.pooled_layer is None else plan.pooled_layer
         extra = [] if plan.pooled == "none" or last in wanted else [last]
         with self._frozen(), torch.no_grad(), self._autocast():
             pixels = normalise(images.to(self.device, torch.float32), plan)

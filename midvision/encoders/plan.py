@@ -26,9 +26,11 @@ PIXEL_STATS: dict[PixelStats, tuple[tuple[float, float, float], tuple[float, flo
 
 def make_plan(spec: FeatureSpec, info: EncoderInfo) -> FeaturePlan:
     """Resolve layers, sizes, statistics and grids. Raises `UsageError` on layers that do not exist."""
-    input_size, padding = resolve_size(spec.image_size, info.size_multiple, spec.fit)
+    reference = spec.encoder_cases == "reference"
+    forced, shift = (info.reference_size, info.reference_shift) if reference else (None, 0)
+    input_size, padding = resolve_size(forced or spec.image_size, info.size_multiple, spec.fit)
     mean, std = pixel_statistics(spec.pixel_stats, info)
-    chosen = resolve_layers(spec.layers, info)
+    chosen = _shifted(resolve_layers(spec.layers, info), shift)
     return FeaturePlan(
         layers=tuple(_planned(index, info.layers[index], input_size, padding) for index in chosen),
         maps=spec.maps,
@@ -40,6 +42,7 @@ def make_plan(spec: FeatureSpec, info: EncoderInfo) -> FeaturePlan:
         pixel_std=std,
         final_norm=spec.final_norm,
         dtype=spec.dtype,
+        pooled_layer=len(info.layers) - 1 + shift if shift else None,
     )
 
 
@@ -86,6 +89,17 @@ def _resolve_layer(wish: LayerWish, info: EncoderInfo) -> int:
             "Choose a number in that range, or a float in (0, 1] for a relative depth.",
         )
     return wish % count
+
+
+def _shifted(layers: tuple[int, ...], shift: int) -> tuple[int, ...]:
+    """Layers as the reference reads them: it takes block i - 1 of MAE where it names block i."""
+    if shift and layers[0] + shift < 0:
+        raise UsageError(
+            f"The reference reads block {layers[0]} of this encoder {-shift} early.",
+            "There is no block before the first.",
+            "Choose a deeper one, or the protocol `corrected`.",
+        )
+    return tuple(layer + shift for layer in layers)
 
 
 def resolve_size(asked: tuple[int, int], multiple: int, fit: Fit) -> tuple[tuple[int, int], tuple[int, int, int, int]]:

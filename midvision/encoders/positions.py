@@ -1,12 +1,50 @@
-"""Position tables brought to another grid, where timm offers no way of its own."""
+"""Position tables brought to another grid, where timm offers no way of its own or the publisher another."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from midvision.core.errors import EncoderError
+
+
+def use_dino_positions(network: nn.Module) -> None:
+    """Let a timm transformer interpolate its position table as DINO, iBOT and DINOv2 do.
+
+    Bicubic without antialiasing by a scale factor of (cells + 0.1) / table cells: the tenth is part of
+    the sampling positions, so a table resized to the same number of cells differs.
+    """
+    own: Any = network
+    table = getattr(own, "pos_embed", None)
+    if table is None or not getattr(own, "dynamic_img_size", False) or getattr(own, "no_embed_class", False):
+        raise EncoderError(
+            f"{type(network).__name__} has no position table with a class token's row.",
+            "DINO's rule of interpolation needs one.",
+            "Choose another rule of positions.",
+        )
+
+    def add_positions(tokens: Tensor) -> Tensor:
+        rows = dino_table(own.pos_embed, int(own.num_prefix_tokens), (tokens.shape[1], tokens.shape[2]))
+        before = [part.expand(len(tokens), -1, -1) for part in (own.cls_token, own.reg_token) if part is not None]
+        summed: Tensor = own.pos_drop(torch.cat([*before, tokens.flatten(1, 2)], dim=1) + rows)
+        return summed
+
+    own._pos_embed = add_positions
+
+
+def dino_table(table: Tensor, prefix: int, size: tuple[int, int]) -> Tensor:
+    """A table `[1, prefix + side * side, C]` at `size` = (rows, columns) of cells, by DINO's rule."""
+    side = math.isqrt(table.shape[1] - prefix)
+    if size == (side, side):
+        return table
+    grid = table[:, prefix:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    scale = ((size[0] + 0.1) / side, (size[1] + 0.1) / side)
+    resized = F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+    return torch.cat([table[:, :prefix], resized.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
 
 
 def rebuilt_for_size(network: nn.Module, other: nn.Module, size: tuple[int, int]) -> nn.Module:

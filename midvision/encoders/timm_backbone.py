@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -20,7 +20,7 @@ from midvision.core.features import EncoderInfo, LayerInfo
 from midvision.core.seeds import torch_generator
 from midvision.encoders.centres import measured_first_centres, rerandomise
 from midvision.encoders.encoder import Reading
-from midvision.encoders.positions import rebuilt_for_size
+from midvision.encoders.positions import rebuilt_for_size, use_dino_positions
 from midvision.encoders.seeded import seeded
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -30,24 +30,30 @@ _FLEXIBLE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_im
 
 
 def build_network(
-    arch: str, *, pretrained: bool = False, purpose: Sequence[str | int] = ("random weights",)
+    arch: str,
+    *,
+    pretrained: bool = False,
+    purpose: Sequence[str | int] = ("random weights",),
+    options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """A timm network without classifier that takes as many image sizes as its family allows.
 
     Random weights depend on `arch` and `purpose` alone. Residual branches start active: timm's zero
     start would make a random ResNet a pile of identities that sees 11 pixels at every depth.
+    `options` change the architecture and are never given up.
     """
+    given = dict(options or {})
     extra = {} if pretrained else {"zero_init_last": False}
     with seeded(*purpose, arch):
         for wishes in ({**extra, **flexible} for flexible in _FLEXIBLE):
             try:
-                return _create(arch, pretrained, wishes)
+                return _create(arch, pretrained, {**wishes, **given})
             except TypeError as error:
                 if "unexpected keyword" not in str(error):
                     raise
         for wishes in _FLEXIBLE:
             try:
-                return _create(arch, pretrained, wishes)
+                return _create(arch, pretrained, {**wishes, **given})
             except TypeError as error:
                 if "unexpected keyword" not in str(error) or not wishes:
                     raise
@@ -65,11 +71,20 @@ class TimmBackbone(nn.Module):
 
     Layer numbers: blocks for one-resolution networks, stages for hierarchical ones, where stage 0 of
     a ResNet is its stem after pooling. Prefix tokens (class, registers, distillation) never enter maps.
+    `options` are those the network was built with. `dino_positions` takes DINO's rule for other sizes.
     """
 
     info: EncoderInfo
 
-    def __init__(self, network: nn.Module, arch: str, statistics: Statistics | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        arch: str,
+        statistics: Statistics | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        dino_positions: bool = False,
+    ) -> None:
         super().__init__()
         if not hasattr(network, "forward_intermediates"):
             raise EncoderError(
@@ -79,6 +94,9 @@ class TimmBackbone(nn.Module):
             )
         self.network: Any = network
         self.arch = arch
+        self.options = dict(options or {})
+        if dino_positions:
+            use_dino_positions(network)
         forward: Any = network.forward_intermediates
         self._takes_prefix = "return_prefix_tokens" in inspect.signature(forward).parameters
         self._flexible = isinstance(network, ResNet | ConvNeXt) or bool(getattr(network, "dynamic_img_size", False))
@@ -92,9 +110,7 @@ class TimmBackbone(nn.Module):
         order = sorted(set(layers))
         found = self._run(network, pixels, order, final_norm)
         maps = dict(zip(order, (m for m, _ in found)))
-        class_token = (
-            found[-1][1] if found and self.info.has_class_token and order[-1] == len(self.info.layers) - 1 else None
-        )
+        class_token = found[-1][1] if found and self.info.has_class_token else None
         return Reading(tuple(maps[index] for index in layers), class_token)
 
     def _run(
@@ -132,7 +148,7 @@ class TimmBackbone(nn.Module):
                 other: Any = copy.deepcopy(self.network)
                 other.set_input_size(img_size=size)
             else:
-                other = rebuilt_for_size(self.network, build_sized(self.arch, size), size)
+                other = rebuilt_for_size(self.network, build_sized(self.arch, size, self.options), size)
             resized: nn.Module = other.eval().requires_grad_(False)
             return resized
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
@@ -199,7 +215,7 @@ class TimmBackbone(nn.Module):
 
     def _measured(self, strides: list[int]) -> list[float]:
         """First centres of random twins, so that no weights can move them."""
-        twin = build_network(self.arch, purpose=("centre twin",))
+        twin = build_network(self.arch, purpose=("centre twin",), options=self.options)
         config: Any = twin.default_cfg
         deepest = max(strides)
         side = deepest * max(2, min(320, int(config.get("input_size", (3, 224, 224))[1])) // deepest)
@@ -221,10 +237,10 @@ class TimmBackbone(nn.Module):
         return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
-def build_sized(arch: str, size: tuple[int, int]) -> nn.Module:
+def build_sized(arch: str, size: tuple[int, int], options: Mapping[str, Any]) -> nn.Module:
     """The same architecture made for another image size; its weights are to be replaced."""
     with seeded("resized twin", arch):
-        network = timm.create_model(arch, pretrained=False, num_classes=0, img_size=size)
+        network = timm.create_model(arch, pretrained=False, num_classes=0, img_size=size, **options)
     assert isinstance(network, nn.Module)
     return network
 

@@ -46,20 +46,32 @@ def is_timm(arch: str) -> bool:
     return bool(timm.is_model(arch.partition(".")[0]))
 
 
-def open_random(arch: str) -> TimmBackbone:
+def open_random(
+    arch: str,
+    statistics: Statistics | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    dino_positions: bool = False,
+) -> TimmBackbone:
     """An architecture with seeded random weights; touches no network."""
     check_timm_name(arch)
-    return TimmBackbone(build_network(arch), arch)
+    network = build_network(arch, options=options)
+    return TimmBackbone(network, arch, statistics, options=options, dino_positions=dino_positions)
 
 
 def open_with_tensors(
-    arch: str, fit: Callable[[Mapping[str, Tensor]], dict[str, Tensor]], statistics: Statistics | None
+    arch: str,
+    fit: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+    statistics: Statistics | None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    dino_positions: bool = False,
 ) -> TimmBackbone:
     """An architecture filled with what `fit` makes for its names and shapes; statistics None are timm's own."""
     check_timm_name(arch)
-    network = build_network(arch)
+    network = build_network(arch, options=options)
     network.load_state_dict(fit(network.state_dict()), strict=True)
-    return TimmBackbone(network, arch, statistics)
+    return TimmBackbone(network, arch, statistics, options=options, dino_positions=dino_positions)
 
 
 def open_pretrained(name: str) -> TimmBackbone:

@@ -32,5 +32,6 @@ def plan_key(plan: FeaturePlan) -> str:
 def parts(plan: FeaturePlan) -> tuple[Part, ...]:
     """The tensors that a plan reads, in the order of `Features.maps`, then the pooled vector."""
     maps = [Part(f"layer{layer.index:03d}", (layer.channels, *layer.grid.size)) for layer in plan.layers]
-    pooled = [] if plan.pooled == "none" else [Part(f"pooled-{plan.pooled}", (plan.pooled_channels,))]
+    after = "" if plan.pooled_layer is None else f"-layer{plan.pooled_layer:03d}"
+    pooled = [] if plan.pooled == "none" else [Part(f"pooled-{plan.pooled}{after}", (plan.pooled_channels,))]
     return tuple((maps if plan.maps else []) + pooled)

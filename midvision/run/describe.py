@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from midvision.core.errors import MidvisionError
-from midvision.core.features import EncoderInfo, FeaturePlan
+from midvision.core.features import FeaturePlan, ImageEncoder
 from midvision.core.items import Dataset
 from midvision.core.specs import RunSpec
 from midvision.results.record import FailureRecord, ResultRecord
@@ -31,7 +31,7 @@ def describe_result(evaluation: Evaluation, options: RunOptions) -> ResultRecord
         run_hash=unit.key,
         task=unit.task.name,
         main_metric=unit.task.metrics[0].name,
-        model=describe_model(unit, encoder.key, encoder.info),
+        model=describe_model(unit, encoder),
         protocol=unit.protocol.model_dump(mode="json"),
         dataset=dataset,
         features=describe_features(unit, plan),
@@ -51,13 +51,16 @@ def describe_result(evaluation: Evaluation, options: RunOptions) -> ResultRecord
     )
 
 
-def describe_model(unit: Unit, key: str, info: EncoderInfo) -> dict[str, Any]:
+def describe_model(unit: Unit, encoder: ImageEncoder) -> dict[str, Any]:
+    info = encoder.info
     last = info.layers[-1]
+    origin: dict[str, Any] = getattr(encoder, "origin", {})
     return {
         "id": unit.model.id,
         "revision": None,
         "weights": unit.model.weights,
-        "key": key,
+        **origin,
+        "key": encoder.key,
         "params": info.parameters,
         "patch_size": last.stride if info.kind == "transformer" else None,
         "stride": last.stride,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from midvision.analysis.resample import baseline_metrics, estimates
-from midvision.core.features import FeaturePlan, FeatureSpec, ImageEncoder
+from midvision.core.features import FeaturePlan, FeatureSpec, ImageEncoder, Pooled
 from midvision.core.items import Dataset
 from midvision.core.scores import Estimate, Scores
 from midvision.core.streams import FeatureSource, Learner
@@ -80,20 +80,18 @@ def feature_spec(unit: Unit) -> FeatureSpec:
         fit=rules.fit,
         final_norm=rules.final_norm,
         dtype=unit.spec.feature_dtype,
+        encoder_cases=rules.encoder_cases,
     )
 
 
 def joint_plan(units: Iterable[Unit], plans: dict[str, FeaturePlan], encoder: ImageEncoder) -> FeaturePlan:
     """One plan that holds every layer any unit reads."""
     members = list(units)
-    layers = tuple(sorted({layer.index for p in plans.values() if p.maps for layer in p.layers}))
-    spec = replace(
-        feature_spec(members[0]),
-        layers=layers or None,
-        maps=bool(layers),
-        pooled="native" if any(p.pooled != "none" for p in plans.values()) else "none",
-    )
-    return make_plan(spec, encoder.info)
+    layers = {layer.index: layer for p in plans.values() if p.maps for layer in p.layers}
+    pooled: Pooled = "native" if any(p.pooled != "none" for p in plans.values()) else "none"
+    plan = make_plan(replace(feature_spec(members[0]), layers=None, pooled=pooled), encoder.info)
+    read = tuple(layers[index] for index in sorted(layers))
+    return replace(plan, layers=read or plan.layers, maps=bool(read))
 
 
 def open_features(

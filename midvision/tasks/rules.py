@@ -36,7 +36,8 @@ class DenseScoring(Settings):
 
 def paper_features(pixel_stats: PixelStats, maps: bool) -> FeatureRules:
     """Statistics of the data set, zero padding to whole patches; equal cells where cells are read at all."""
-    return FeatureRules(pixel_stats=pixel_stats, fit="pad", cell_centres="uniform" if maps else "true")
+    centres: Literal["true", "uniform"] = "uniform" if maps else "true"
+    return FeatureRules(pixel_stats=pixel_stats, fit="pad", cell_centres=centres, encoder_cases="reference")
 
 
 def paper_training(batch_images: int, shuffle: bool) -> TrainRules:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from midvision.core.errors import DataError
+from midvision.zoo.layouts import State, below, tensors
 
 # Parts of a supervised network behind its features; networks are built without them.
 _CLASSIFIERS = ("fc.", "head.", "heads.", "head_dist.", "classifier.", "last_linear.")
@@ -32,7 +32,7 @@ class Candidate:
         return f"{self.where}:{self.prefix}" if self.where else self.prefix
 
 
-def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str = "") -> dict[str, Tensor]:
+def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str = "") -> State:
     """A state dict with exactly the names and shapes of `wanted`, or a `DataError`.
 
     Nested dicts and name prefixes (`module.`, `backbone.` ...) are searched; every wanted name must be
@@ -45,38 +45,50 @@ def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str
     whole = [candidate for candidate in found if not candidate.missing and not candidate.unexpected]
     if len(whole) != 1:
         raise _no_single_fit(what, found, whole, choose)
-    state = dict(wanted)
-    for name, value in wanted.items():
-        tensor = whole[0].table.get(whole[0].prefix + name)
-        if tensor is None:
-            continue
-        if tuple(tensor.shape) != tuple(value.shape):
+    best = whole[0]
+    # A network may have a part of its own under a classifier's name (ConvNeXt: `head.norm`).
+    state = below(dict(best.table), best.prefix)
+    return match(
+        {name: v for name, v in state.items() if name in wanted or not name.startswith(_CLASSIFIERS)}, wanted, what
+    )
+
+
+def match(state: State, wanted: Mapping[str, Tensor], what: str) -> State:
+    """`state` with exactly the names and shapes of `wanted`, or a `DataError` naming what differs.
+
+    Batch counters may be absent. Weights that are not finite, or a first convolution of zeros, are refused.
+    """
+    missing = tuple(name for name in wanted if name not in state and not name.endswith(_COUNTERS))
+    unexpected = tuple(name for name in state if name not in wanted)
+    if missing or unexpected:
+        raise _does_not_fit(what, missing, unexpected)
+    for name, tensor in state.items():
+        if tuple(tensor.shape) != tuple(wanted[name].shape):
             raise DataError(
                 f"{name} in {what} has shape {list(tensor.shape)}.",
-                f"The network expects {list(value.shape)}.",
+                f"The network expects {list(wanted[name].shape)}.",
                 "Choose the architecture that this checkpoint belongs to.",
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise DataError(f"{name} in {what} holds NaN or infinite values.", "Finite weights are expected.")
-        state[name] = tensor
-    return state
+    first = next((name for name, value in wanted.items() if value.ndim >= 4), None)
+    if first is not None and not bool(state[first].any()):
+        raise DataError(
+            f"{first} in {what} is all zeros.",
+            "A trained network's first convolution is not.",
+            "The file was not written by a finished training; fetch it again.",
+        )
+    return {**wanted, **state}
 
 
 def _tables(content: Any, where: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Every dict, at any depth, that holds tensors directly; arrays become tensors."""
     if not isinstance(content, Mapping):
         return
-    table = {str(name): tensor for name, value in content.items() if (tensor := _as_tensor(value)) is not None}
-    if table:
+    if table := tensors(content):
         yield where, table
     for name, value in content.items():
         yield from _tables(value, f"{where}.{name}" if where else str(name))
-
-
-def _as_tensor(value: Any) -> Tensor | None:
-    if isinstance(value, Tensor):
-        return value
-    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else None
 
 
 def _candidates(where: str, table: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[Candidate]:
@@ -110,9 +122,13 @@ def _no_single_fit(what: str, found: list[Candidate], whole: list[Candidate], ch
             "Choose the architecture that this checkpoint belongs to.",
         )
     best = min(found, key=lambda candidate: len(candidate.missing) + len(candidate.unexpected))
+    return _does_not_fit(what, best.missing, best.unexpected)
+
+
+def _does_not_fit(what: str, missing: tuple[str, ...], unexpected: tuple[str, ...]) -> DataError:
     parts = [
         f"{len(names)} {word} ({', '.join(names[:3])}{' ...' if len(names) > 3 else ''})"
-        for word, names in (("missing", best.missing), ("left over", best.unexpected))
+        for word, names in (("missing", missing), ("left over", unexpected))
         if names
     ]
     return DataError(

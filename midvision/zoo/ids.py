@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from midvision.core.errors import UsageError, nearest
+from midvision.zoo.card import Card, FromLibrary, Known, Unavailable, all_cards
 
-Kind = Literal["control", "random", "timm", "hf-hub", "transformers", "torchvision", "file", "python"]
+Kind = Literal["card", "control", "random", "timm", "hf-hub", "transformers", "torchvision", "file", "python"]
 
 CONTROL_TITLES = {
     "pixels": "raw pixels of each 16 x 16 patch",
@@ -47,7 +48,7 @@ _SLASH_KINDS: tuple[Kind, ...] = ("control", "random", "timm", "torchvision")
 _FILE_OPTIONS = ("arch", "prefix", "pixels")
 
 
-Record = dict[str, str | bool]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class ModelId:
 
 def parse_id(text: str) -> ModelId:
     """Take an id apart. Raises `UsageError` with the nearest ids where it has no known form."""
+    if text.partition("?")[0] in all_cards():
+        return _with_options(text, "card", text)
     for kind in _COLON_KINDS:
         if text.startswith(f"{kind}:") and len(text) > len(kind) + 1:
             return _with_options(text, kind, text[len(kind) + 1 :])
@@ -72,17 +75,20 @@ def parse_id(text: str) -> ModelId:
 
 
 def unknown_model(text: str) -> UsageError:
+    plain = text.partition("?")[0]
+    bare = plain and not set(plain) & set("/:")
     return UsageError(
         f"There is no model {text!r}.",
         nearest(text, [str(record["id"]) for record in static_records()]),
-        "See: midvision list models",
+        "See: midvision list models" + (f"; a network of timm is timm/{plain} or random/{plain}." if bare else ""),
     )
 
 
 def static_records() -> list[Record]:
-    """What `list models` shows without loading any library: controls, examples, and the forms of ids."""
+    """What `list models` shows without loading any library: cards, controls, examples, and the forms of ids."""
     titles = {**CONTROL_TITLES, **ORACLE_TITLES}
     records: list[Record] = [_record(f"control/{name}", "control", title, "nothing") for name, title in titles.items()]
+    records += [card_record(card) for card in all_cards().values()]
     records += [_record(f"random/{arch}", "random", "seeded random weights", "nothing") for arch in RANDOM_EXAMPLES]
     records += [_record(form, "form", title, needs) for form, (title, needs) in _FORMS.items()]
     return records
@@ -93,15 +99,52 @@ def _record(name: str, kind: str, source: str, needs: str) -> Record:
     return {"id": name, "kind": kind, "source": source, "needs": needs, "available": not missing}
 
 
+def card_record(card: Card) -> Record:
+    """What `list models` shows of a card, with every fact under `card`."""
+    if isinstance(card.route, Unavailable):
+        needs, source = card.route.reason, "not available"
+    elif isinstance(card.route, FromLibrary):
+        needs, source = _CACHED, card.route.id
+    else:
+        needs = f"{_CACHED}, or --weights FILE"
+        source = card.source.value.url or card.source.value.repository if isinstance(card.source, Known) else ""
+    inner = card.route.id if isinstance(card.route, FromLibrary) else ""
+    missing = inner.startswith("transformers:") and find_spec("transformers") is None
+    return {
+        "id": card.id,
+        "kind": "card",
+        "source": source,
+        "needs": _EXTRA if missing else needs,
+        "available": card.usable and not missing,
+        "usable": card.usable,
+        "reason": card.route.reason if isinstance(card.route, Unavailable) else "",
+        "unknown": len(card.unknowns()),
+        "card": card.as_dict(),
+    }
+
+
+def inner_id(card: Card) -> ModelId:
+    """The generic id that loads a card which a library knows."""
+    assert isinstance(card.route, FromLibrary), card.id
+    return parse_id(card.route.id)
+
+
 def _with_options(text: str, kind: Kind, rest: str) -> ModelId:
-    """Split `name?key=value&key=value`; only `file:` has options."""
+    """Split `name?key=value&key=value`; `file:` has options, and cards with several sets of weights."""
     name, mark, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    allowed = _FILE_OPTIONS if kind == "file" else ()
+    card = all_cards()[name] if kind == "card" else None
+    allowed = _FILE_OPTIONS if kind == "file" else ("weights",) if card and card.weights_options else ()
     for key in options:
         if key not in allowed:
-            expected = nearest(key, allowed) if allowed else f"Ids of kind {kind} have none."
+            expected = (
+                nearest(key, allowed) if allowed else f"{'This id has' if card else f'Ids of kind {kind} have'} none."
+            )
             raise UsageError(f"Model id {text!r} has an unknown option {key!r}.", expected)
     if not name or (mark and not options):
         raise UsageError(f"Model id {text!r} is not complete.", "A name, then ?key=value pairs, are expected.")
+    if card and options and options["weights"] not in card.weights_options:
+        raise UsageError(
+            f"{name} has no {options['weights']!r} weights.", nearest(options["weights"], card.weights_options)
+        )
     return ModelId(text, kind, name, options)

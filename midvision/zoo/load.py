@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from midvision.core.errors import EncoderError, UsageError, nearest
 from midvision.core.settings import stable_hash
-from midvision.zoo.ids import CONTROL_TITLES, ORACLE_TITLES, ModelId, Record, parse_id, static_records
+from midvision.zoo.card import Card, FromFile, FromLibrary, all_cards
+from midvision.zoo.ids import CONTROL_TITLES, ORACLE_TITLES, ModelId, Record, inner_id, parse_id, static_records
 
 if TYPE_CHECKING:
     from midvision.core.features import ImageEncoder
@@ -29,8 +30,7 @@ def load_model(
     weights and never touches the network. Raises `DataError` where weights are not on this machine
     and cannot be fetched.
     """
-    model = parse_id(model_id)
-    _check_wishes(model, weights, random_init)
+    model, random_init = _understood(model_id, weights, random_init)
     if model.kind == "control":
         from midvision.encoders.controls import ControlEncoder
 
@@ -41,10 +41,13 @@ def load_model(
         moved: ImageEncoder = move(device) if move else made
         return moved
     from midvision.encoders.encoder import Encoder
+    from midvision.zoo.origin import weights_origin
 
-    name = f"random/{model.name}" if random_init and model.kind in ("timm", "torchvision") else model_id
-    backbone = _backbone(model, None if weights is None else Path(weights), random_init)
-    return Encoder(backbone, _key(model, None if weights is None else Path(weights), random_init), name).to(device)
+    file = None if weights is None else Path(weights)
+    name = f"random/{model.name}" if random_init and model.kind in ("card", "timm", "torchvision") else model_id
+    backbone = _backbone(model, file, random_init)
+    origin = weights_origin(model, file, random_init)
+    return Encoder(backbone, _key(model, file, random_init), name, origin=origin).to(device)
 
 
 def encoder_key(model_id: str, weights: str | Path | None = None) -> str:
@@ -52,13 +55,15 @@ def encoder_key(model_id: str, weights: str | Path | None = None) -> str:
 
     Weights count by their bytes, so a published checkpoint must be on this machine or is fetched.
     """
-    model = parse_id(model_id)
-    _check_wishes(model, weights, random_init=False)
-    return _key(model, None if weights is None else Path(weights), random_init=False)
+    model, random_init = _understood(model_id, weights, random_init=False)
+    return _key(model, None if weights is None else Path(weights), random_init)
 
 
 def list_models(pattern: str | None = None) -> list[Record]:
-    """Records with id, kind, source, needs and available. timm's names are looked up only if asked by pattern."""
+    """Records with id, kind, source, needs, available and, for cards, their facts.
+
+    timm's names are looked up only if asked by pattern.
+    """
     records = static_records()
     if pattern is not None and pattern.startswith("timm/"):
         from midvision.encoders.timm_weights import timm_names
@@ -72,8 +77,19 @@ def list_models(pattern: str | None = None) -> list[Record]:
     return records
 
 
+def _understood(model_id: str, weights: str | Path | None, random_init: bool) -> tuple[ModelId, bool]:
+    """The id taken apart, and whether weights are random; `random/ID` is a listed model without training."""
+    model = parse_id(model_id)
+    if model.kind == "random" and model.name in all_cards():
+        model, random_init = parse_id(model.name), True
+    _check_wishes(model, weights, random_init)
+    return model, random_init
+
+
 def _key(model: ModelId, weights: Path | None, random_init: bool) -> str:
     """Architecture, and checksum of the weights (or, for random ones, what decides them)."""
+    if model.kind == "card":
+        return _card_key(_card(model), model, weights, random_init)
     if model.kind == "control":
         from midvision.encoders.controls import control_key
 
@@ -135,7 +151,48 @@ def _published_file(model: ModelId) -> Path:
     return weights_path(model.text, weight_source(_timm_name(model)))
 
 
+def _card(model: ModelId) -> Card:
+    from midvision.zoo.open_card import check_usable
+
+    card = all_cards()[model.name]
+    check_usable(card)
+    return card
+
+
+def _card_key(card: Card, model: ModelId, weights: Path | None, random_init: bool) -> str:
+    from midvision.zoo.open_card import library_key, network_key
+    from midvision.zoo.read import file_sha256
+
+    if not isinstance(card.route, FromFile):
+        return library_key(card, _key(inner_id(card), weights, random_init))
+    key = network_key(card, card.route)
+    if random_init:
+        return stable_hash("random", key, *_library_versions(model))
+    choice = model.options.get("weights", card.default_weights)
+    return stable_hash("card", key, card.route.layout, choice, file_sha256(_card_weights(card, weights)))
+
+
+def _card_weights(card: Card, weights: Path | None) -> Path:
+    """A person's file, else the published one."""
+    from midvision.zoo.fetch import card_file
+
+    return card_file(card) if weights is None else weights.expanduser()
+
+
+def _card_backbone(card: Card, model: ModelId, weights: Path | None, random_init: bool) -> Backbone:
+    from midvision.zoo.open_card import open_file, open_untrained, with_card
+
+    if not isinstance(card.route, FromFile):
+        return with_card(_backbone(inner_id(card), weights, random_init), card)
+    if random_init:
+        return with_card(open_untrained(card, card.route), card)
+    path = _card_weights(card, weights)
+    return with_card(open_file(card, card.route, path, model.options.get("weights", "")), card)
+
+
 def _backbone(model: ModelId, weights: Path | None, random_init: bool) -> Backbone:
+    if model.kind == "card":
+        return _card_backbone(_card(model), model, weights, random_init)
     if model.kind == "transformers":
         from midvision.encoders.hf_backbone import open_transformers
 
@@ -211,16 +268,21 @@ def _control(name: str) -> str:
 
 
 def _check_wishes(model: ModelId, weights: str | Path | None, random_init: bool) -> None:
-    if weights is not None and model.kind != "timm":
+    if model.kind == "card":
+        card = _card(model)
+        if isinstance(card.route, FromLibrary):
+            return _check_wishes(inner_id(card), weights, random_init)
+    if weights is not None and model.kind not in ("timm", "card"):
         raise UsageError(
             f"A weights file cannot go with {model.text}.",
-            "It replaces the weights of a timm architecture.",
+            "It replaces the weights of a listed model or of a timm architecture.",
             "Write file:PATH?arch=NAME, or timm/NAME with the file.",
         )
     if random_init and (weights is not None or model.kind in ("python", "file")):
         raise UsageError(
             f"Random weights were asked for {model.text}, which brings its own.", "One of the two is needed."
         )
+    return None
 
 
 def _from_factory(model: ModelId) -> ImageEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from decision_cases import (
 from PIL import Image as Pillow
 from torch import Tensor
 
+from midvision.core.errors import UsageError
 from midvision.core.features import EncoderInfo, FeatureSpec, Grid, LayerInfo
 from midvision.core.items import DenseItem
 from midvision.core.specs import DataSpec, ProbeSpec, Protocol
@@ -62,6 +64,23 @@ def test_colour_statistics(name: str, paper: float) -> None:
         for protocol in both(TASKS[name], "features.pixel_stats")
     ]
     assert found == pytest.approx([paper, 2.0], abs=1e-6)
+
+
+@decides("features.encoder_cases")
+def test_what_the_reference_does_to_single_encoders() -> None:
+    blocks = replace(NETWORK, layers=NETWORK.layers * 12)
+    early = replace(blocks, reference_shift=-1)
+    forced = replace(blocks, reference_size=(224, 224))
+    found = []
+    for protocol in both(DEPTH, "features.encoder_cases"):
+        spec = replace(spec_of(protocol, (480, 640)), encoder_cases=protocol.features.encoder_cases)
+        plans = [make_plan(spec, info) for info in (blocks, early, forced)]
+        found.append([([layer.index for layer in p.layers], p.pooled_layer, p.input_size) for p in plans])
+    usual = ([2, 5, 8, 11], None, (476, 644))
+    assert found[1] == [usual] * 3, "a corrected run reads every encoder alike"
+    assert found[0] == [usual, ([1, 4, 7, 10], 10, (476, 644)), ([2, 5, 8, 11], None, (224, 224))]
+    with pytest.raises(UsageError, match="no block before the first"):
+        make_plan(FeatureSpec((224, 224), layers=(0,), encoder_cases="reference"), early)
 
 
 # Images

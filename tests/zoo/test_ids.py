@@ -56,4 +56,4 @@ def test_listing_loads_no_network_library() -> None:
 def test_timm_is_listed_when_asked_for() -> None:
     names = {str(record["id"]) for record in list_models("timm/*")}
     assert "timm/vit_base_patch14_dinov2.lvd142m" in names and len(names) > 1000
-    assert all(set(record) == {"id", "kind", "source", "needs", "available"} for record in list_models())
+    assert all({"id", "kind", "source", "needs", "available"} <= set(record) for record in list_models())

@@ -1,0 +1,99 @@
+"""From a card to a backbone: the publisher's file in its layout, poured into the network that the card names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midvision.core.errors import DataError
+from midvision.core.settings import stable_hash
+from midvision.zoo.card import Card, FromFile, FromLibrary, Known, ReferenceReading, Unavailable, known
+
+if TYPE_CHECKING:
+    from midvision.encoders.encoder import Backbone
+    from midvision.encoders.timm_backbone import Statistics, TimmBackbone
+
+NOTHING_SPECIAL = ReferenceReading()
+
+
+def check_usable(card: Card) -> None:
+    """`DataError` with the reason where a card is listed but cannot be loaded."""
+    if isinstance(card.route, Unavailable):
+        raise DataError(
+            f"{card.id} cannot be loaded: {card.route.reason}",
+            "It is listed so that its absence is not silent.",
+            "See: midvision list models --json",
+        )
+
+
+def open_file(card: Card, route: FromFile, path: Path, choice: str) -> TimmBackbone:
+    """The network of a card with the weights of a file. Strict: every tensor is used, none is missing."""
+    from midvision.encoders.timm_weights import open_with_tensors
+    from midvision.zoo.fit import match
+    from midvision.zoo.layouts import read_layout
+    from midvision.zoo.read import read_checkpoint
+
+    state = read_layout(route.layout, read_checkpoint(path.expanduser()), choice or card.default_weights, str(path))
+    return open_with_tensors(
+        route.network,
+        lambda wanted: match(state, wanted, str(path)),
+        statistics(card),
+        options=route.options,
+        dino_positions=dino_positions(card),
+    )
+
+
+def open_untrained(card: Card, route: FromFile) -> TimmBackbone:
+    """The network of a card with seeded random weights; touches no network."""
+    from midvision.encoders.timm_weights import open_random
+
+    return open_random(route.network, statistics(card), options=route.options, dino_positions=dino_positions(card))
+
+
+def with_card(backbone: Backbone, card: Card) -> Backbone:
+    """A library's backbone, or one from a file, that knows what its card says beside its tensors."""
+    from midvision.encoders.positions import use_dino_positions
+    from midvision.encoders.timm_backbone import TimmBackbone
+
+    if isinstance(card.route, FromLibrary) and dino_positions(card) and isinstance(backbone, TimmBackbone):
+        use_dino_positions(backbone.network)
+    case = known(card.reference_reading, NOTHING_SPECIAL)
+    mean, std = statistics(card) or (backbone.info.pixel_mean, backbone.info.pixel_std)
+    backbone.info = replace(
+        backbone.info,
+        pixel_mean=mean,
+        pixel_std=std,
+        reference_shift=case.block_shift,
+        reference_size=case.forced_size,
+    )
+    return backbone
+
+
+def network_key(card: Card, route: FromFile) -> str:
+    """What decides the function computed beside the weights."""
+    return stable_hash(route.network, options_text(route.options), *_decisions(card))
+
+
+def library_key(card: Card, key: str) -> str:
+    """The key of a library's model under a card, which may decide otherwise than the library."""
+    return stable_hash("card", key, *_decisions(card))
+
+
+def statistics(card: Card) -> Statistics | None:
+    """The checkpoint's pixel statistics; None where only the library knows."""
+    return (card.pixels.value.mean, card.pixels.value.std) if isinstance(card.pixels, Known) else None
+
+
+def dino_positions(card: Card) -> bool:
+    return known(card.positions, "resampled") == "dino"
+
+
+def options_text(options: Mapping[str, Any]) -> str:
+    return ",".join(f"{name}={options[name]}" for name in sorted(options))
+
+
+def _decisions(card: Card) -> list[str]:
+    facts = (known(card.positions, "resampled"), statistics(card), known(card.reference_reading, NOTHING_SPECIAL))
+    return [str(fact) for fact in facts]
