@@ -7,7 +7,6 @@ one name or a size out of proportion refuses the whole archive.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,16 +85,15 @@ class Shelf:
                 self.trees.append(open_tree(path))
 
     def _expanded(self, paths: Sequence[Path]) -> Iterator[Path]:
-        """The paths, and the official archives and single files that lie directly in given folders."""
+        """The paths, and the official archives that lie in given folders."""
         for path in paths:
             path = path.expanduser()
             if not path.exists():
                 raise DataError(f"{path} does not exist.", self.wanted(), f"See: midvision data info {self.name}")
             yield path
             if path.is_dir():
-                for entry in sorted(path.iterdir()):
-                    if entry.is_file() and any(fnmatch.fnmatchcase(entry.name, s.file) for s in self.sources):
-                        yield entry
+                hits = {hit for source in self.sources for hit in path.glob(source.file) if hit.is_file()}
+                yield from sorted(hit for hit in hits if hit.name.lower().endswith(ENDINGS))
 
     def wanted(self) -> str:
         """One sentence that names the official files."""

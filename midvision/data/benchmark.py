@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One officially published file. `file` may hold `*` where the publisher splits or dates it.
+    """One officially published file. `file` may be a pattern, with a folder, where there are many parts.
 
     `checksum` is what a publisher or a reference states (`md5:...`), shown to people, never required.
     """

@@ -54,6 +54,8 @@ class _Plain(pickle.Unpickler):
             return getattr(np, name)
         if module in _ARRAYS and name in ("_reconstruct", "scalar"):
             return getattr(np._core.multiarray, name)  # type: ignore[attr-defined]
+        if module in ("numpy._core.numeric", "numpy.core.numeric") and name == "_frombuffer":
+            return np._core.numeric._frombuffer  # type: ignore[attr-defined]
         raise _Refused(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:

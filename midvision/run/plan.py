@@ -86,11 +86,15 @@ def task_data(task: Task, data: DataSpec | None) -> DataSpec:
                 "See the readers: midvision list data",
             )
         return data
-    if data is not None and data.path is not None:
+    if data is not None and data.path is not None and data.set != task.data_set:
         raise UsageError(
             f"Task {task.name!r} brings its own data.",
             f"With your own data use the bare task id, such as {task.content!r}.",
         )
+    if task.data_set != "synthetic":
+        # A benchmark: its prepared copy, wherever that lies, with the options that a person set for it.
+        own = data if data is not None and data.set == task.data_set else DataSpec(set=task.data_set)
+        return own.model_copy(update={"preset": None, "difficulty": None})
     built_in = data or DataSpec(set=task.data_set)
     return built_in.model_copy(
         update={
@@ -197,6 +201,7 @@ def group_units(units: Iterable[Unit]) -> list[RunGroup]:
             rules.pixel_stats,
             rules.fit,
             str(rules.final_norm),
+            rules.encoder_cases,
             str(unit.protocol.train.shuffle),
         )
         groups.setdefault(name, []).append(unit)

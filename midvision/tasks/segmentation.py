@@ -153,9 +153,12 @@ METRICS = (
 )
 
 
-def _protocols(size: tuple[int, int] | None) -> Mapping[str, Protocol]:
+def _protocols(size: tuple[int, int] | None, benchmark: bool) -> Mapping[str, Protocol]:
+    """`size` is the reference's frame; a benchmark has it in both protocols, other data in `paper` only."""
+    selection: Literal["official", "reference"] = "reference" if benchmark else "official"
     return protocol_pair(
-        paper_images=ImageRules(photo_resample="lanczos", image_size=size),
+        paper_images=ImageRules(photo_resample="lanczos", image_size=size, selection=selection),
+        corrected_images=ImageRules(image_size=size if benchmark else None),
         paper_stats="imagenet",
         paper_head=PAPER_HEAD.model_copy(update={"batchnorm_at_test": "batch"}),
         paper_train=paper_training(batch_images=16, shuffle=True),
@@ -176,11 +179,16 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None) -> Task
         maps=True,
         pooled="none",
         metrics=METRICS,
-        protocols=_protocols(size),
+        protocols=_protocols(size, data_set is not None and data_set != "synthetic"),
         learner=learner,
         scorer=scorer,
         bounds=ControlBounds(oracle_at_least=0.6, noise_above_floor=0.05),
     )
 
 
-TASKS = (_task("segmentation", None, (480, 480)), _task("synth-seg", "synthetic", None))
+TASKS = (
+    _task("segmentation", None, (480, 480)),
+    _task("synth-seg", "synthetic", None),
+    _task("voc07-seg", "voc07", (480, 480)),
+    _task("voc12-seg", "voc12", (480, 480)),
+)

@@ -90,7 +90,8 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
         return [Scored(columns, _sample(dataset, item, left, right) if item.id in kept else None)]
 
     units = [Unit((item.id,), tuple(dict.fromkeys((item.reference, item.left, item.right)))) for item in items.values()]
-    return UnitScorer(dataset, units, score, (*METRICS, *BREAKDOWN))
+    by_category = BY_CATEGORY if any("is_imagenet" in item.tags for item in items.values()) else ()
+    return UnitScorer(dataset, units, score, (*METRICS, *BREAKDOWN, *by_category))
 
 
 def _similarities(item: TripletItem, unit: Unit, features: Features) -> tuple[float, float]:
@@ -127,11 +128,18 @@ BREAKDOWN = tuple(
         *(f"invariance.{factor}" for factor in FACTORS),
     )
 )
+BY_CATEGORY = tuple(
+    Metric(f"accuracy.is_imagenet.{word}", "share", True, 0.0, 1.0, f"accuracy.is_imagenet.{word}", chance=0.5)
+    for word in ("true", "false")
+)
 
 
-def _protocols(size: tuple[int, int] | None) -> Mapping[str, Protocol]:
+def _protocols(size: tuple[int, int] | None, benchmark: bool) -> Mapping[str, Protocol]:
+    """`size` is the reference's frame; a benchmark has it in both protocols, other data in `paper` only."""
+    rules = ImageRules(photo_resample="bicubic", image_size=size)
     return protocol_pair(
-        paper_images=ImageRules(photo_resample="bicubic", image_size=size),
+        paper_images=rules,
+        corrected_images=rules if benchmark else ImageRules(),
         paper_stats="none",
         paper_scoring=ChoiceScoring(tie="right"),
         corrected_scoring=ChoiceScoring(),
@@ -151,7 +159,7 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None, extra: 
         maps=False,
         pooled="native",
         metrics=(*METRICS, *extra),
-        protocols=_protocols(size),
+        protocols=_protocols(size, data_set is not None and data_set != "synthetic"),
         learner=None,
         scorer=scorer,
         bounds=ControlBounds(oracle_at_least=0.95, noise_above_floor=0.2),
@@ -161,4 +169,5 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None, extra: 
 TASKS = (
     _task("triplets", None, (224, 224), ()),
     _task("synth-triplets", "synthetic", None, BREAKDOWN),
+    _task("nights", "nights", (224, 224), BY_CATEGORY),
 )
