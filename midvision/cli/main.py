@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
 }
 GROUPS: Mapping[str, Callable[[], typer.Typer]] = {
     "list": list_command.build,
+    "models": models_command.build,
     "data": data_command.build,
     "cache": cache_command.build,
 }

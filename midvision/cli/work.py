@@ -200,11 +200,11 @@ def layer_list(text: str | None) -> list[int | float] | None:
         raise UsageError(f"--layers {text!r} is not a list of numbers.", "2,5,8,11 or 0.25,1.0 is expected.") from error
 
 
-def size_pair(text: str | None) -> tuple[int, int] | None:
+def size_pair(text: str | None, flag: str = "--image-size") -> tuple[int, int] | None:
     """`224` or `448x336` (height x width)."""
     if text is None:
         return None
     words = text.lower().split("x")
     if not all(word.isdigit() and int(word) > 0 for word in words) or len(words) > 2:
-        raise UsageError(f"--image-size {text!r} is not a size.", "H or HxW in pixels is expected, such as 448x336.")
+        raise UsageError(f"{flag} {text!r} is not a size.", "H or HxW in pixels is expected, such as 448x336.")
     return int(words[0]), int(words[-1])

@@ -61,12 +61,12 @@ def card_file(card: Card, progress: Progress = SILENT) -> Path:
     path = card_place(card)
     if path.is_file():
         return _as_published(path, card.id, published_sha256(card), page_of(source))
-    problem = Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE, --offline)")
+    problem = Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
     for url in () if offline() else (source.url, *source.mirrors):
         try:
             return _noted(download(Wanted(url, path, published_sha256(card), card.id), progress), url)
         except Unfetchable as error:
-            problem = error
+            problem = Unfetchable(error.reason, f"{error.problem} at {url}")
     raise not_fetched(card.id, problem, page_of(source), path)
 
 
@@ -147,7 +147,7 @@ def hub_file(
 
         try:
             if offline():
-                raise Unfetchable("offline", "it is not in the local cache")
+                raise Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
             found = _from_hub(repository, filenames, progress)
         except Unfetchable as error:
             raise not_fetched(name, error, page) from error
@@ -219,7 +219,7 @@ def url_file(name: str, url: str, progress: Progress = SILENT) -> Path:
         return path
     try:
         if offline():
-            raise Unfetchable("offline", f"{path.name} is not in {path.parent}")
+            raise Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
         return download(Wanted(url, path, hash_in_name(url), name), progress)
     except Unfetchable as error:
         raise not_fetched(name, error, url, path) from error
@@ -259,18 +259,17 @@ def not_here(name: str, problem: str) -> DataError:
 
 def not_fetched(name: str, error: Unfetchable, page: str, place: Path | None = None) -> DataError:
     """What stands in the way, the page to visit, and how to go on without the download."""
-    if error.reason == "offline":
-        told = not_here(name, error.problem)
-        return DataError(told.wrong, told.expected, f"{told.do} They are published at {page}")
     ways = {
+        "offline": f"Fetch it where the network may be used (midvision models fetch {name}), or",
         "gated": "Agree to its terms there (for the Hugging Face hub, set HF_TOKEN afterwards), or",
         "dead": "Look there for where it went,",
         "network": "Try again (what arrived is kept), or",
         "wrong file": "Look there whether the file was replaced,",
     }
     by_hand = f"get the file there in a browser and add --weights FILE to -m {name}"
+    here = "are not on this machine and " if error.reason == "offline" else ""
     return DataError(
-        f"The weights of {name} cannot be fetched: {error.problem}.",
+        f"The weights of {name} {here}cannot be fetched: {error.problem}.",
         f"They are published at {page}",
         f"{ways[error.reason]} {by_hand}" + (f", or save it as {place}." if place else "."),
     )
