@@ -64,6 +64,11 @@ def rebuild_number(kind: NumberType, data: bytes) -> bool | int | float:
     return plain
 
 
+def no_bytes() -> bytes:
+    """The content of an empty array, which numpy writes as a call of `bytes`."""
+    return b""
+
+
 def named_only(owner: Any, name: Any) -> str:
     """In place of `getattr`: log objects list their own methods in this way. Looks nothing up."""
     if owner is not InertRecord or not isinstance(name, str):
@@ -99,4 +104,5 @@ STAND_INS: list[Any] = [
     (NumberType, "numpy.dtype"),
     (InertRecord, "mmengine.logging.history_buffer.HistoryBuffer"),
     (named_only, "builtins.getattr"),
+    (no_bytes, "builtins.bytes"),
 ]

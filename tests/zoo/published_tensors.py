@@ -92,7 +92,7 @@ def twin(state: State) -> State:
 
 def shaped(*shape: int) -> Tensor:
     """A head's tensor in its full shape over one stored number, so that files stay small."""
-    return torch.full((1,), 0.01).expand(*shape)
+    return torch.tensor(0.01).expand(shape)
 
 
 def shaped_norm(name: str, width: int, affine: bool = True) -> State:
