@@ -33,9 +33,11 @@ LIGHT = ([], ["--help"], ["--version"]) + tuple(
         ["list", "models"],
         ["cache"],
         ["cache", "prune"],
+        ["data"],
+        ["data", "prepare"],
     )
 )
-LISTS = tuple(["list", name] for name in ("models", "tasks", "protocols", "data"))
+LISTS = (*(["list", name] for name in ("models", "tasks", "protocols", "data")), ["data", "list"])
 HEAVY = ("torch", "timm", "numpy", "scipy", "pandas", "altair", "trimesh", "numba")
 WATCH = """
 import sys, time

@@ -1,0 +1,81 @@
+"""Pickles of publishers: plain data and arrays as any numpy wrote them; nothing is run."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from midvision.core.errors import DataError
+from midvision.data.plain_pickle import read_plain_pickle
+
+# What Python 2 with an old numpy wrote: a dict with text as bytes, and an array of two float32.
+OLD = (
+    b"\x80\x02}q\x01U\x07normalsq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\nq\x04K\x00\x85U\x01b"
+    b"\x87Rq\x05(K\x01K\x02\x85cnumpy\ndtype\nq\x06U\x02f4K\x00K\x01\x87Rq\x07(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff"
+    b"\xff\xff\xffK\x00tb\x89U\x08\x00\x00\x80?\x00\x00\x00@tbs."
+)
+
+
+class Runs:
+    """Asks the reader to run something."""
+
+    def __init__(self, function: Any, *arguments: object) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def read(content: bytes, most_bytes: int = 2**24) -> Any:
+    return read_plain_pickle(io.BytesIO(content), "file.pklz", most_bytes)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress])
+def test_data_and_arrays_come_back(protocol: int, pack: Any) -> None:
+    data = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": [1, "x", None, b"\xff"], "c": np.float64(0.5)}
+    found = read(pack(pickle.dumps(data, protocol)))
+    assert np.array_equal(found["a"], data["a"]) and found["a"].dtype == np.float32
+    assert found["b"] == data["b"] and found["c"] == 0.5
+
+
+def test_files_of_python_2_are_read() -> None:
+    assert read(gzip.compress(OLD))["normals"].tolist() == [1.0, 2.0]
+
+
+def test_nothing_is_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    hostile = [
+        Runs(os.system, f"touch {mark}"),
+        Runs(eval, f"open({str(mark)!r}, 'w')"),
+        Runs(open, str(mark), "w"),
+        np.array([Runs(os.mkdir, str(mark))], dtype=object),
+        {"deep": [Runs(getattr, 1, "real")]},
+    ]
+    for data in hostile:
+        with pytest.raises(DataError, match=r"asks for [\w.]+ to be run"):
+            read(pickle.dumps(data))
+    assert not mark.exists()
+    with pytest.raises(DataError, match="encode"):
+        read(b"c_codecs\nencode\n(Va\nVrot13\ntR.")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_cut_short_or_too_large_is_refused(share: float) -> None:
+    whole = gzip.compress(pickle.dumps(np.random.default_rng(0).random(500)))
+    with pytest.raises(DataError, match=r"cut short|damaged"):
+        read(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read(gzip.decompress(whole)[:-10])
+    with pytest.raises(DataError, match="unpacks to more than"):
+        read(gzip.compress(pickle.dumps(bytes(10**6))), most_bytes=10**5)
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read(b"no pickle at all")
