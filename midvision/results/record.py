@@ -38,7 +38,8 @@ class ResultRecord:
     `model`: id, revision, weights_sha256, params, patch_size, key.  `protocol`: name, version and every
     resolved setting.  `dataset`: name, version, split, n_items, fingerprint, limited, and `train` with
     the same fields where a probe was fitted.  `features`: layers, image_size, pooling_requested,
-    pooling_resolved.  `plan`: `FeaturePlan.as_dict()`.  `run`: the RunSpec.  `baselines`: "constant" or
+    pooling_resolved.  `plan`: `FeaturePlan.as_dict()`.  `cost`: what one image costs the whole encoder at
+    this input size (`run/cost.py`).  `run`: the RunSpec.  `baselines`: "constant" or
     "chance" -> metric -> estimate.  `items`, `samples`: path, sha256, n; filled in by `write`.
     `folder` is where the record was read from or written to; it is not stored.
     """
@@ -58,6 +59,7 @@ class ResultRecord:
     learner: Mapping[str, Any] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     timing: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
     hardware: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
     git: Mapping[str, Any] | None = None

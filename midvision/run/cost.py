@@ -13,7 +13,7 @@ from midvision.core.errors import DataError
 from midvision.core.features import ImageEncoder
 from midvision.core.places import write_text
 from midvision.core.settings import stable_hash
-from midvision.encoders.cost import Count, Speed, count, device_of, structure_key
+from midvision.encoders.cost import Count, Speed, Stopwatch, count, device_of, structure_key
 from midvision.run.provenance import hardware
 
 SCHEMA = "1"
@@ -59,6 +59,14 @@ def cost_card(
     if card != found:
         _keep(path, card)
     return card
+
+
+def cost_of(encoder: ImageEncoder, size: tuple[int, int], folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    """A run's cost as its record holds it. Whatever goes wrong here is noted and costs the run nothing."""
+    try:
+        return cost_card(encoder, size, folder, watch.speed()).as_dict()
+    except Exception as error:
+        return {"problem": f"{type(error).__name__}: {error}"}
 
 
 def _better(speed: Speed, source: Source, card: CostCard) -> bool:

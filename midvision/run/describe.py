@@ -43,6 +43,7 @@ def describe_result(evaluation: Evaluation, options: RunOptions) -> ResultRecord
         learner=dict(evaluation.learner.record()) if evaluation.learner else {},
         baselines=evaluation.baselines or {},
         timing={**seconds, "group_images": evaluation.images, "images_per_s": evaluation.images / max(total, 1e-9)},
+        cost=evaluation.cost or {},
         hardware=hardware(options.torch_device()),
         versions=versions(),
         git={"revision": git_revision()},

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from midvision.analysis.resample import baseline_metrics, estimates
 from midvision.core.features import FeaturePlan, FeatureSpec, ImageEncoder, Pooled
 from midvision.core.items import Dataset
 from midvision.core.scores import Estimate, Scores
 from midvision.core.streams import FeatureSource, Learner
+from midvision.encoders.cost import Stopwatch, Timed
 from midvision.encoders.plan import make_plan
 from midvision.extraction.cache import FeatureCache
 from midvision.extraction.source import open_source
 from midvision.probes.train import run_stream
+from midvision.run.cost import cost_of
 from midvision.run.guard import Guarded, join
 from midvision.run.options import RunOptions
 from midvision.run.plan import RunGroup, Unit
@@ -35,6 +38,7 @@ class Evaluation:
     encoder: ImageEncoder | None = None
     seconds: dict[str, float] | None = None
     images: int = 0
+    cost: dict[str, Any] | None = None
     error: Exception | None = None
 
 
@@ -48,24 +52,27 @@ def evaluate_group(group: RunGroup, options: RunOptions) -> list[Evaluation]:
     plans = {unit.key: make_plan(feature_spec(unit), encoder.info) for unit in group.units}
     joint = joint_plan(group.units, plans, encoder)
     clock = {"train_s": 0.0, "eval_s": 0.0}
+    watch = Stopwatch()
+    timed = Timed(encoder, watch)
 
     trained = [unit for unit in group.units if unit.train is not None and unit.task.learner is not None]
     learners = {unit.key: Guarded(unit, plans[unit.key], joint, device).learn() for unit in trained}
     if trained:
         started = time.perf_counter()
-        source = open_features(encoder, [unit.train for unit in trained if unit.train], joint, device, options)
+        source = open_features(timed, [unit.train for unit in trained if unit.train], joint, device, options)
         shuffle = trained[0].protocol.train.shuffle
         run_stream(source, join(list(learners.values())), shuffle=shuffle, progress=options.progress, purpose="train")
         clock["train_s"] = time.perf_counter() - started
 
     started = time.perf_counter()
     scorers = [Guarded(u, plans[u.key], joint, device).score(learners.get(u.key)) for u in group.units]
-    source = open_features(encoder, [unit.test for unit in group.units], joint, device, options)
+    source = open_features(timed, [unit.test for unit in group.units], joint, device, options)
     run_stream(source, scorers, shuffle=False, progress=options.progress, purpose="test")
     done = [finish(scorer, encoder) for scorer in scorers]
     clock["eval_s"] = time.perf_counter() - started
     images = len({name for unit in group.units for set_ in (unit.train, unit.test) if set_ for name in set_.images})
-    return [replace(one, seconds=dict(clock), images=images) for one in done]
+    cost = cost_of(encoder, joint.input_size, options.cache_folder.with_name("costs"), watch)
+    return [replace(one, seconds=dict(clock), images=images, cost=cost) for one in done]
 
 
 def feature_spec(unit: Unit) -> FeatureSpec:

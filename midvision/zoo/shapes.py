@@ -10,7 +10,7 @@ from math import isqrt
 Shapes = Mapping[str, tuple[int, ...]]
 Value = int | bool | str | None
 
-_RESNETS = {
+_RESNETS: dict[tuple[str, tuple[int, ...]], int] = {
     ("basic", (2, 2, 2, 2)): 18,
     ("basic", (3, 4, 6, 3)): 34,
     ("bottleneck", (3, 4, 6, 3)): 50,
@@ -27,7 +27,7 @@ _VITS = {
     (1408, 40): ("giant", "g"),
     (1536, 40): ("giant", "g"),
 }
-_CONVNEXTS = {
+_CONVNEXTS: dict[tuple[int, tuple[int, ...]], str] = {
     (40, (2, 2, 6, 2)): "atto",
     (48, (2, 2, 6, 2)): "femto",
     (64, (2, 2, 6, 2)): "pico",
@@ -39,7 +39,7 @@ _CONVNEXTS = {
     (256, (3, 3, 27, 3)): "xlarge",
     (352, (3, 3, 27, 3)): "huge",
 }
-_SWINS = {
+_SWINS: dict[tuple[int, tuple[int, ...]], str] = {
     (96, (2, 2, 6, 2)): "tiny",
     (96, (2, 2, 18, 2)): "small",
     (128, (2, 2, 18, 2)): "base",
