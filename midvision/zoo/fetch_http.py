@@ -35,6 +35,10 @@ TIMEOUT_S = (10.0, 60.0)
 _STARTS = (b"PK\x03\x04", b"\x80", b"(", b"\x93NUMPY", b"\x1f\x8b")
 
 
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 class Unfetchable(Exception):
     """Why a file could not be had; `reason` says whether another attempt makes sense."""
 
@@ -61,7 +65,7 @@ class Wanted:
     label: str = ""
 
 
-def download(wanted: Wanted, progress: Progress = SILENT, wait: Callable[[float], object] = time.sleep) -> Path:
+def download(wanted: Wanted, progress: Progress = SILENT, wait: Callable[[float], object] = _sleep) -> Path:
     """`wanted.path`, complete and checked, or `Unfetchable`. A partial file of an earlier call is continued.
 
     Two processes that want the same file wait for each other.
@@ -100,7 +104,7 @@ class Resuming:
 
     wanted: Wanted
     progress: Progress = SILENT
-    wait: Callable[[float], object] = time.sleep
+    wait: Callable[[float], object] = _sleep
     session: requests.Session = field(default_factory=requests.Session)
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
