@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import timm
@@ -21,7 +22,7 @@ from midvision.core.seeds import torch_generator
 from midvision.encoders.centres import measured_first_centres, rerandomise
 from midvision.encoders.encoder import Reading
 from midvision.encoders.positions import rebuilt_for_size, use_dino_positions
-from midvision.encoders.seeded import seeded
+from midvision.encoders.seeded import Unfilled, seeded
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -35,16 +36,18 @@ def build_network(
     pretrained: bool = False,
     purpose: Sequence[str | int] = ("random weights",),
     options: Mapping[str, Any] | None = None,
+    filled: bool = True,
 ) -> nn.Module:
     """A timm network without classifier that takes as many image sizes as its family allows.
 
     Random weights depend on `arch` and `purpose` alone. Residual branches start active: timm's zero
     start would make a random ResNet a pile of identities that sees 11 pixels at every depth.
-    `options` change the architecture and are never given up.
+    `options` change the architecture and are never given up. Without `filled` the parameters hold
+    nothing and must all be replaced.
     """
     given = dict(options or {})
     extra = {} if pretrained else {"zero_init_last": False}
-    with seeded(*purpose, arch):
+    with seeded(*purpose, arch), nullcontext() if filled else Unfilled():
         for wishes in ({**extra, **flexible} for flexible in _FLEXIBLE):
             try:
                 return _create(arch, pretrained, {**wishes, **given})

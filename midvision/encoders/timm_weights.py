@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 from timm.models import get_pretrained_cfg
-from torch import Tensor
+from torch import Tensor, nn
 
 from midvision.core.errors import DataError, UsageError, nearest
 from midvision.encoders.timm_backbone import Statistics, TimmBackbone, build_network
@@ -69,9 +69,16 @@ def open_with_tensors(
 ) -> TimmBackbone:
     """An architecture filled with what `fit` makes for its names and shapes; statistics None are timm's own."""
     check_timm_name(arch)
-    network = build_network(arch, options=options)
-    network.load_state_dict(fit(network.state_dict()), strict=True)
+    network = build_network(arch, options=options, filled=False)
+    fill(network, fit(network.state_dict()))
     return TimmBackbone(network, arch, statistics, options=options, dino_positions=dino_positions)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Make the tensors of `state` those of the network, strictly, without a copy where type and layout agree."""
+    wanted = network.state_dict()
+    own = {name: value.to(wanted[name].dtype).contiguous() for name, value in state.items()}
+    network.load_state_dict(own, strict=True, assign=True)
 
 
 def open_pretrained(name: str) -> TimmBackbone:
