@@ -59,6 +59,7 @@ def info(name: SetName, data_root: o.DataRoot = None, json: o.Json = False) -> N
         "layout": list(bench.layout),
         "counts": dict(bench.counts),
         "decisions": dict(bench.decisions),
+        "parts": list(bench.parts),
         "options": dict(card.options),
         "notes": list(bench.notes),
         "prepare": f"midvision data prepare {card.name} --from PATH...",
@@ -88,6 +89,7 @@ def prepare(
         bool, typer.Option("--copy", help="Copy out of unpacked folders too; without it their files stay there.")
     ] = False,
     subset: Annotated[bool, typer.Option("--subset", help="Accept lists that are not of the official size.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Files of this list alone, such as test; repeatable.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Make the copy anew even if it is there.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Parallel pieces; 0 chooses.")] = 0,
     data_root: o.DataRoot = None,
@@ -104,7 +106,15 @@ def prepare(
     _root(data_root)
     card = picked(name)
     progress = make_progress(quiet=quiet, bars=not no_progress)
-    wish = Wish(copy=copy, subset=subset, again=again, dry_run=dry_run, workers=workers, progress=progress)
+    wish = Wish(
+        copy=copy,
+        subset=subset,
+        only=tuple(only or ()),
+        again=again,
+        dry_run=dry_run,
+        workers=workers,
+        progress=progress,
+    )
     done = make(card, [*(source or []), *(more or [])], wish)
     if json:
         return put_json(

@@ -71,12 +71,15 @@ class Place:
 
 
 class Shelf:
-    """Everything a person gave with `--from`: archives, extracted folders, folders that hold archives."""
+    """Everything a person gave with `--from`: archives, extracted folders, folders that hold archives.
 
-    def __init__(self, paths: Sequence[Path], sources: Sequence[Source], name: str) -> None:
+    `only` names the lists whose files are wanted; empty means all.
+    """
+
+    def __init__(self, paths: Sequence[Path], sources: Sequence[Source], name: str, only: Sequence[str] = ()) -> None:
         from midvision.data.trees import open_tree
 
-        self.name, self.sources = name, tuple(sources)
+        self.name, self.sources, self.only = name, tuple(sources), tuple(only)
         self.trees: list[Tree] = []
         seen: set[Path] = set()
         for path in self._expanded(paths):

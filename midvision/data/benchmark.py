@@ -76,7 +76,9 @@ class Benchmark:
 
     `counts` are the official sizes of lists in `Plan.splits`; another size is refused unless a person
     asks for a subset. `decode(copy, id)` reads one id of `Plan.splits` with its truth and raises
-    `DataError` where it is unusable. `decisions` says per topic what the two protocols do.
+    `DataError` where it is unusable. `decisions` says per topic what the two protocols do. `parts` are the
+    lists that a person may ask for alone (`prepare --only`); `plan` then finds them in `shelf.only`, keeps
+    all lists and leaves out the files of the others.
     """
 
     page: str
@@ -89,3 +91,4 @@ class Benchmark:
     plan: Callable[[Shelf], Plan]
     decode: Callable[[Copy, str], None]
     notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()

@@ -38,7 +38,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a copy consists of. `official` is False for a subset; `plan` names what was asked for."""
+    """What a copy consists of. `official` is False for a subset; `only` are the lists whose files are there.
+
+    `plan` names what was asked for.
+    """
 
     set: str
     version: str
@@ -50,6 +53,7 @@ class Manifest:
     facts: Mapping[str, Any]
     files: Mapping[str, FileEntry]
     roots: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property
@@ -95,8 +99,8 @@ def _read(path: Path, size: int, changed: int) -> Manifest:
         stated = found.pop("content")
         files = {name: FileEntry(*entry) for name, entry in found.pop("files").items()}
         splits = {name: tuple(ids) for name, ids in found.pop("splits").items()}
-        sources, roots = tuple(found.pop("sources")), tuple(found.pop("roots"))
-        manifest = Manifest(**found, sources=sources, roots=roots, splits=splits, files=files)
+        lists = {name: tuple(found.pop(name)) for name in ("sources", "roots", "only")}
+        manifest = Manifest(**{**found, **lists, "splits": splits, "files": files})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is not a readable manifest ({error}).",
@@ -132,17 +136,20 @@ class Copy:
 
     def ids(self, split: str) -> tuple[str, ...]:
         """The ids of one list; `DataError` names the lists that there are."""
-        if split not in self.manifest.splits:
+        there = self.manifest.only or tuple(self.manifest.splits)
+        if split not in there:
             raise DataError(
                 f"The prepared copy of {self.manifest.set} has no list {split!r}.",
-                f"It has: {', '.join(self.manifest.splits)}.",
+                f"It has: {', '.join(there)}.",
                 f"Prepare it again with the missing file. See: midvision data info {self.manifest.set}",
             )
         return self.manifest.splits[split]
 
     def all_ids(self) -> list[str]:
-        """Every id of any list, once."""
-        return list(dict.fromkeys(name for ids in self.manifest.splits.values() for name in ids))
+        """Every id of any list, once; of a part, those of the lists that it has."""
+        lists = self.manifest.splits
+        wanted = self.manifest.only or tuple(lists)
+        return list(dict.fromkeys(id for name in wanted for id in lists[name]))
 
     def sha256(self, name: str) -> str:
         """The file's checksum: the manifest's while the file is older than it and has its size, else computed."""

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from midvision.core.errors import DataError, UsageError
 from midvision.core.places import cannot_write
 from midvision.core.progress import SILENT, Progress
 from midvision.core.settings import stable_hash
-from midvision.data.archives import Shelf
+from midvision.data.archives import Place, Shelf
 from midvision.data.benchmark import Benchmark, Kept, Made, Plan
 from midvision.data.card import DataCard
 from midvision.data.manifest import MANIFEST, Copy, FileEntry, Manifest, copy_folder, read_manifest, write_manifest
@@ -33,12 +34,14 @@ SPARE_BYTES = 64 * 2**20
 class Wish:
     """How to prepare. `copy` takes files out of extracted folders too, which otherwise stay where they are.
 
-    `subset` accepts lists that are not of the official size. `again` makes the copy anew.
+    `subset` accepts lists that are not of the official size. `only` are the lists whose files are wanted
+    (all where empty). `again` makes the copy anew.
     """
 
     folder: Path | None = None
     copy: bool = False
     subset: bool = False
+    only: tuple[str, ...] = ()
     again: bool = False
     dry_run: bool = False
     workers: int = 0
@@ -67,13 +70,14 @@ def prepare(card: DataCard, paths: list[Path], wish: Wish) -> Prepared:
         raise UsageError(
             f"Nothing to prepare {card.name} from.", "Use --from PATH.", f"midvision data info {card.name}"
         )
-    shelf = Shelf(paths, bench.sources, card.name)
+    check_only(card, wish.only)
+    shelf = Shelf(paths, bench.sources, card.name, wish.only)
     plan = bench.plan(shelf)
     official = check_counts(card, plan, wish.subset)
     check_names(card, plan)
     folder = wish.folder or copy_folder(card.name)
     roots = in_place_roots(plan, wish.copy)
-    key = plan_key(card, plan, roots, official)
+    key = plan_key(card, plan, roots, official, wish)
     restore(folder)
     already = not wish.again and is_done(folder, key)
     written = 0 if already else bytes_to_write(plan, roots)
@@ -103,6 +107,7 @@ def prepare(card: DataCard, paths: list[Path], wish: Wish) -> Prepared:
                 facts=plan.facts,
                 files=entries,
                 roots=roots,
+                only=wish.only,
             )
             write_manifest(work, manifest)
         (work / JOURNAL).unlink(missing_ok=True)
@@ -120,6 +125,15 @@ def benchmark_of(card: DataCard) -> Benchmark:
             f"Data set {card.name!r} needs no preparation.", "Only benchmarks do.", "See: midvision data list"
         )
     return card.benchmark
+
+
+def check_only(card: DataCard, only: tuple[str, ...]) -> None:
+    parts = benchmark_of(card).parts
+    if unknown := [name for name in only if name not in parts]:
+        raise UsageError(
+            f"{card.name} cannot be prepared for {unknown[0]!r} alone.",
+            f"Its parts: {', '.join(parts)}." if parts else "It has no parts.",
+        )
 
 
 def check_counts(card: DataCard, plan: Plan, subset: bool) -> bool:
@@ -158,14 +172,21 @@ def in_place_roots(plan: Plan, copy: bool) -> tuple[str, ...]:
     """The extracted folders whose files stay where they are."""
     if copy:
         return ()
-    found = {str(local.resolve()) for piece in plan.work if isinstance(piece, Kept) and (local := piece.place.local())}
-    return tuple(sorted(found))
+    found = {_lies_in(piece.place) for piece in plan.work if isinstance(piece, Kept)}
+    return tuple(sorted(found - {""}))
 
 
 def in_place_of(piece: Kept, roots: tuple[str, ...]) -> int | None:
     """Which root a kept file stays in; None if it is copied."""
-    local = piece.place.local() if roots else None
-    return roots.index(str(local.resolve())) if local is not None else None
+    local = _lies_in(piece.place) if roots else ""
+    return roots.index(local) if local else None
+
+
+@lru_cache(maxsize=4096)
+def _lies_in(place: Place) -> str:
+    """The folder on disk that a place is; empty inside an archive."""
+    local = place.local()
+    return str(local.resolve()) if local is not None else ""
 
 
 def sources_of(plan: Plan) -> list[dict[str, Any]]:
@@ -178,9 +199,17 @@ def sources_of(plan: Plan) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def plan_key(card: DataCard, plan: Plan, roots: tuple[str, ...], official: bool) -> str:
+def plan_key(card: DataCard, plan: Plan, roots: tuple[str, ...], official: bool, wish: Wish) -> str:
     """Names what is asked for: another set, version, list, file or source gives another key."""
-    words = [card.name, card.version, CODE, str(official), *roots, json.dumps(sources_of(plan), sort_keys=True)]
+    words = [
+        card.name,
+        card.version,
+        CODE,
+        str(official),
+        f"only {wish.only}",
+        *roots,
+        json.dumps(sources_of(plan), sort_keys=True),
+    ]
     words += [f"{name}:{','.join(ids)}" for name, ids in plan.splits.items()]
     words.append(json.dumps(plan.facts, sort_keys=True, default=str))
     for piece in plan.work:

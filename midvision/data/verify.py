@@ -37,7 +37,8 @@ def check(card: DataCard, copy: Copy, *, full: bool, workers: int = 0, progress:
     threads = workers or min(8, os.cpu_count() or 1)
     with progress.bar("files", len(files)) as advance:
         look: Callable[[str], str | None] = lambda name: _looked(copy, name, files[name], full)  # noqa: E731
-        problems = _gather(look, list(files), threads, advance)
+        # Sizes alone are quicker asked for one after the other.
+        problems = _gather(look, list(files), threads if full else 1, advance)
     problems += strangers(copy)
     ids = copy.all_ids() if full else hashed_order(copy.all_ids(), "check", copy.manifest.content)[:SAMPLE]
     if not problems:
@@ -52,7 +53,7 @@ def _gather(
 ) -> list[str]:
     found = []
     with ThreadPoolExecutor(threads) as pool:
-        for problem in pool.map(look, names):
+        for problem in map(look, names) if threads == 1 else pool.map(look, names):
             advance(1)
             if problem is not None:
                 found.append(problem)

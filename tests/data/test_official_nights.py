@@ -12,6 +12,7 @@ from official_nights import HEADER, build_nights, in_parts, write_table, zipped
 
 import midvision as mv
 from midvision.cli.main import main
+from midvision.core.errors import DataError
 from midvision.core.items import Dataset, TripletItem
 from midvision.core.specs import DataSpec
 from midvision.data.card import Request, open_data
@@ -110,3 +111,16 @@ def test_another_table_a_missing_picture_and_missing_files(
     code, _, err = command(capsys, "prepare", "nights", "--subset", "--from", nights)
     assert code == 3 and "No data.csv" in err and "nights.zip" in err
     assert not (root / "nights").exists()
+
+
+def test_one_split_alone(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nights = build_nights(tmp_path)
+    archive = zipped(nights, tmp_path / "nights.zip", "nights")
+    done = document(capsys, "prepare", "nights", "--subset", "--only", "test", "--from", archive)
+    assert done["files"] == 1 + 3 * 6 and done["counts"]["all"] == 8
+    assert document(capsys, "check", "nights", "--full")["decoded"] == 6
+    assert list(triplets(opened())) == ["0", "4", "5", "6", "7"]
+    with pytest.raises(DataError, match=r"no list 'val'\. It has: test"):
+        opened("test", test="val")
+    code, _, err = command(capsys, "prepare", "nights", "--only", "tset", "--from", archive)
+    assert code == 2 and "train, val, test" in err

@@ -114,15 +114,17 @@ def test_palette_indices_become_background_objects_and_void(
 
 
 @pytest.mark.parametrize("protocol", ["paper", "corrected"])
+@pytest.mark.parametrize("task", ["voc07-seg", "voc12-seg"])
 def test_oracle_reaches_the_ceiling_and_show_draws(
-    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str], protocol: str
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str], task: str, protocol: str
 ) -> None:
-    document(capsys, "prepare", "voc12", "--subset", "--from", voc12_tar(tmp_path))
-    assert document(capsys, "check", "voc12", "--full")["problems"] == []
+    source = voc07_tars(tmp_path) if task == "voc07-seg" else (voc12_tar(tmp_path),)
+    document(capsys, "prepare", task, "--subset", "--from", *source)
+    assert document(capsys, "check", task, "--full")["problems"] == []
     page = tmp_path / "show.html"
-    assert main(["show", "voc12-seg", "--protocol", protocol, "-o", str(page), "-n", "2"]) == 0
-    assert "voc12" in page.read_text()
-    [result] = mv.evaluate("control/oracle", "voc12-seg", protocol=protocol, probe="ridge", output=tmp_path / "results")
+    assert main(["show", task, "--protocol", protocol, "-o", str(page), "-n", "2"]) == 0
+    assert task.removesuffix("-seg") in page.read_text()
+    [result] = mv.evaluate("control/oracle", task, protocol=protocol, probe="ridge", output=tmp_path / "results")
     assert result.metrics["iou"].value > 0.9
     assert result.protocol["images"]["selection"] == ("reference" if protocol == "paper" else "official")
 

@@ -40,6 +40,8 @@ def plan_nights(shelf: Shelf) -> Plan:
     for row in rows:
         splits["all"].append(row["id"])
         splits.setdefault(row["split"], []).append(row["id"])
+        if shelf.only and row["split"] not in shelf.only:
+            continue
         for column in ("ref_path", "left_path", "right_path"):
             name = row[column]
             if name not in work:
@@ -127,6 +129,8 @@ def open_nights(request: Request) -> Dataset:
     copy = open_copy(DATA, request.data)
     options = Options(request.data)
     split = options.text(request.split) or request.split
+    if split in copy.manifest.splits:
+        copy.ids(split)
     rows = [row for row in read_triplets(copy.path(TABLE), options) if row.split == split]
     need_items(rows, request, f"The table has the splits {', '.join(name for name in copy.manifest.splits)}.")
     kept = spread(rows, request.limit, lambda row: row.right_share > 0.5, lambda row: row.tags.get("is_imagenet", ""))
@@ -179,7 +183,9 @@ DATA = DataCard(
         decode=decode,
         notes=(
             "Columns are found by name; the sizes 15,941 / 1,958 / 2,120 of train, val and test are not verified.",
-            "An unpacked folder stays where it is; out of an archive all of it is unpacked (58 GB).",
+            "An unpacked folder stays where it is. Out of an archive all is unpacked (58 GB); the task needs no more "
+            "than --only test.",
         ),
+        parts=("train", "val", "test"),
     ),
 )
