@@ -74,7 +74,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return dict(load_file(path))
+        # Copies: the library maps the file, and weights must not follow what happens to the file later.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, f"It is a damaged safetensors file ({error}).") from error
 

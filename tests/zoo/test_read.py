@@ -78,6 +78,19 @@ def test_truncated(tmp_path: Path, zipped: bool, share: float) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("kind", ["zip", "old format", "safetensors"])
+def test_weights_do_not_follow_what_happens_to_the_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.pth"
+    if kind == "safetensors":
+        save_file({"a": torch.ones(5000)}, path)
+    else:
+        saved(path, {"a": torch.ones(5000)}, zipped=kind == "zip")
+    found = read_checkpoint(path)["a"]
+    with open(path, "r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert float(found.min()) == 1.0
+
+
 def test_truncated_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file({"a": torch.randn(100)}, path)
