@@ -63,6 +63,8 @@ def _network_lines(found: Found, number: int, count: int) -> list[str]:
         lines.append(f"  likely: {', '.join(shown)}" + (f" and {more} more" if more > 0 else ""))
     lines.append(f"  pixels: {found.pixels} ({found.pixel_source})")
     lines.append(f"  run it: {found.command}" if found.command else "  It cannot be run by an id of its own.")
+    if len(found.likely) > 1 and (found.id or "").startswith("file:"):
+        lines.append("  If you know which of the likely ones it is, run that id with --weights FILE: it knows more.")
     return lines
 
 

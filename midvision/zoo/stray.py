@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from midvision.core.errors import DataError
 from midvision.zoo.card import CLIP, Card, FromFile, FromLibrary, Known, Pixels, Source, all_cards, known
 from midvision.zoo.fetch import published_sha256
 from midvision.zoo.fit import fit_state
-from midvision.zoo.layouts import State, recognise, tensors
+from midvision.zoo.layouts import State, all_layouts, recognise, tensors
 from midvision.zoo.read import file_sha256, read_checkpoint
 from midvision.zoo.shapes import ANCHORS, Network, guess
 
@@ -152,12 +153,9 @@ def _places(content: Any, tables: list[tuple[str, State]]) -> list[_Place]:
                 found.append(_Place((layout,), chosen, "", state))
             else:
                 place = found[twin]
-                found[twin] = _Place(
-                    (*place.layouts, layout),
-                    place.weights or chosen,
-                    place.label,
-                    state if place.label else place.state,
-                )
+                # The reading that leaves most aside is the one that knows what does not belong to the network.
+                least = min(state, place.state, key=len)
+                found[twin] = _Place((*place.layouts, layout), place.weights or chosen, place.label, least)
     return found
 
 
@@ -230,8 +228,9 @@ def _fitting(place: _Place, content: Any, network: Network, path: Path) -> tuple
             continue
         for prefix in dict.fromkeys(("", place.label)):
             try:
-                fit_state(content, wanted, str(path), prefix)
-                return name, prefix, None
+                # Without a prefix another network of the file may be the one that fits.
+                if _same(fit_state(content, wanted, str(path), prefix), place.state):
+                    return name, prefix, None
             except DataError as error:
                 problem = problem or error.wrong
         try:
@@ -253,9 +252,12 @@ def _likely(
         published = published_sha256(card)
         if published and digest.startswith(published):
             ranked.append((0, card, "the published file, by its SHA-256"))
-        elif _agrees(card, place, names) and (known(card.paradigm, "control") == "supervised") == classified:
+        elif _agrees(card, place, names):
             named = _file_name(card) == path.name
             ranked.append((1, card, "layout, shapes and file name") if named else (2, card, "layout and shapes"))
+    if ranked and min(rank for rank, _, _ in ranked) > 0:
+        supervised = [entry for entry in ranked if known(entry[1].paradigm, "control") == "supervised"]
+        ranked = (supervised or ranked) if classified else [entry for entry in ranked if entry not in supervised]
     ranked.sort(key=lambda entry: entry[0])
     best = ranked[0][0] if ranked else 0
     return [(card, because) for rank, card, because in ranked if rank == best or best > 0]
@@ -291,12 +293,16 @@ def _beside(names: Iterator[str]) -> tuple[str, ...]:
 
 
 def _pixels(cards: list[tuple[Card, str]], content: Any, network: Network) -> tuple[str, str]:
-    """Pixel statistics as words, and where they are from: the file itself, a card, or an assumption."""
-    if (stored := _stored_pixels(content)) is not None:
-        return _pixel_word(stored), "stored in the file"
+    """Pixel statistics as words, and where they are from: likely cards, the file itself, or an assumption."""
+    stored = _stored_pixels(content)
     stated = {card.pixels.value for card, _ in cards if isinstance(card.pixels, Known)}
     if len(stated) == 1:
-        return _pixel_word(stated.pop()), f"card {cards[0][0].id}" if len(cards) == 1 else "all likely cards agree"
+        word = _pixel_word(stated.pop())
+        source = f"card {cards[0][0].id}" if len(cards) == 1 else "all likely cards agree"
+        other = "" if stored is None or _pixel_word(stored) == word else f"; the file stores {_pixel_word(stored)}"
+        return word, source + other
+    if stored is not None:
+        return _pixel_word(stored), "stored in the file"
     if network.family == "clip":
         return _pixel_word(CLIP), "assumed: usual for CLIP"
     return "imagenet", "assumed: the file does not say"
@@ -306,7 +312,7 @@ def _stored_pixels(content: Any) -> Pixels | None:
     """OpenMMLab files may hold mean and deviation on 0..255."""
     for _, table in _tables(content):
         mean, std = table.get("data_preprocessor.mean"), table.get("data_preprocessor.std")
-        if mean is not None and std is not None and mean.numel() == std.numel() == 3:
+        if mean is not None and std is not None and mean.numel() == std.numel() == 3 and bool((std > 0).all()):
             a, b = ([round(float(v) / 255, 4) for v in tensor.flatten()] for tensor in (mean, std))
             return Pixels((a[0], a[1], a[2]), (b[0], b[1], b[2]))
     return None
@@ -325,26 +331,28 @@ def _pixel_word(pixels: Pixels) -> str:
 def _way(
     place: _Place, cards: list[tuple[Card, str]], architecture: str | None, prefix: str | None, pixels: str, path: Path
 ) -> tuple[str | None, str | None]:
-    """The id to run it with, and the command: a single likely card's, else the file in its architecture."""
-    import shlex
-
-    if len(cards) == 1 or (cards and cards[0][1] != cards[-1][1]):
-        card = cards[0][0]
-        other = place.weights if place.weights and place.weights != card.default_weights else None
-        chosen = f"?weights={other}" if other and other in card.weights_options else ""
-        model_id = f"{card.id}{chosen}"
+    """The id to run it with, and the command: a card's where one is likeliest, else the file in its architecture."""
+    first = next((card for card, _ in cards if _by_card(card, place) is not None), None)
+    alone = len(cards) == 1 or (cards and cards[0][1] != cards[1][1])
+    # Where only a card reads the layout, or knows unusual pixel statistics, any likely card does.
+    if first is not None and (alone or prefix is None or pixels.startswith("mean")):
+        model_id = f"{first.id}{_by_card(first, place)}"
         return model_id, f"midvision run -m {shlex.quote(model_id)} --weights {shlex.quote(str(path))} -t synth"
-    if architecture is None:
+    if architecture is None or prefix is None:
         return None, None
-    if prefix is None or (cards and pixels.startswith("mean")):
-        # Only a card reads this layout, or knows these pixel statistics.
-        if not cards:
-            return None, None
-        model_id = cards[0][0].id
-        return model_id, f"midvision run -m {model_id} --weights {shlex.quote(str(path))} -t synth"
     options = {"arch": architecture, **({"prefix": prefix} if prefix else {})}
     if pixels in ("half", "none"):
         options["pixels"] = pixels
     query = "&".join(f"{name}={quote(value, safe='.:_-')}" for name, value in options.items())
     model_id = f"file:{path}?{query}"
     return model_id, f"midvision run -m {shlex.quote(model_id)} -t synth"
+
+
+def _by_card(card: Card, place: _Place) -> str | None:
+    """What a card's id needs at its end to mean these weights; None where it cannot mean them."""
+    if place.weights is None:
+        return ""
+    usual = {layout.choices[0] for name, layout in all_layouts().items() if name in place.layouts}
+    if place.weights in (card.default_weights, *(usual if not card.default_weights else ())):
+        return ""
+    return f"?weights={place.weights}" if place.weights in card.weights_options else None
