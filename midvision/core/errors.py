@@ -15,6 +15,10 @@ class MidvisionError(Exception):
         self.wrong, self.expected, self.do = wrong, expected, do
         super().__init__(" ".join(part for part in (wrong, expected, do) if part))
 
+    def __reduce__(self) -> tuple[type[MidvisionError], tuple[str, str, str]]:
+        """Errors of worker processes arrive with all three sentences."""
+        return type(self), (self.wrong, self.expected, self.do)
+
 
 class UsageError(MidvisionError):
     """A wrong id, option or settings file."""

@@ -7,7 +7,7 @@ the copy; `decode` proves one image of it. Importing this loads neither torch no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A conversion: `make(*arguments)` returns the content of exactly the files `names`.
+    """A conversion: `make(*arguments)` gives the content of exactly the files `names`.
 
+    It returns a mapping, or yields pairs of name and content, where they are too large to be held at once.
     It runs in another process, so `make` is a module's function and the arguments can be pickled
     (a `Place` can). `bytes` is an estimate of what it writes, for the look at the free space.
     """
 
     names: tuple[str, ...]
-    make: Callable[..., Mapping[str, bytes]]
+    make: Callable[..., Mapping[str, bytes] | Iterable[tuple[str, bytes]]]
     arguments: tuple[Any, ...] = ()
     bytes: int = 0
 

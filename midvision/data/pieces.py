@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
 
@@ -128,10 +128,14 @@ def run_all(
                 running = _collect(running, done)
         while running:
             running = _collect(running, done)
-    except BaseException:
-        for future in running:
-            future.cancel()
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenExecutor):
+            raise DataError(
+                "A process that converts files was ended from outside, perhaps for want of memory.",
+                "",
+                "Run the same command again; it goes on where it was. --workers 1 needs the least memory.",
+            ) from error
         raise
 
 
@@ -222,17 +226,19 @@ def unpack_stream(
 
 
 def convert(piece: Made, work: Path) -> dict[str, FileEntry]:
-    """Run a conversion and write what it returns."""
+    """Run a conversion and write what it gives."""
     made = piece.make(*piece.arguments)
-    if set(made) != set(piece.names):
-        raise DataError(f"A conversion gave {sorted(made)[:3]} where {sorted(piece.names)[:3]} were expected.")
-    entries = {}
-    for name in piece.names:
+    entries: dict[str, FileEntry] = {}
+    for name, content in made.items() if isinstance(made, Mapping) else made:
+        if name not in piece.names or name in entries:
+            raise RuntimeError(f"{piece.make.__qualname__} gave {name!r}, which it did not announce")
         target = _Target(work / name)
         try:
-            target.write(made[name])
+            target.write(content)
             target.finish()
         finally:
             target.discard()
-        entries[name] = FileEntry(len(made[name]), hashlib.sha256(made[name]).hexdigest())
+        entries[name] = FileEntry(len(content), hashlib.sha256(content).hexdigest())
+    if len(entries) != len(piece.names):
+        raise RuntimeError(f"{piece.make.__qualname__} gave {len(entries)} of {len(piece.names)} files")
     return entries

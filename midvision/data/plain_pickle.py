@@ -22,17 +22,19 @@ _LATIN = ("latin1", "latin-1", "iso-8859-1")
 
 
 def read_plain_pickle(stream: IO[bytes], what: str, most_bytes: int = 8 * 2**30) -> Any:
-    """The data in `stream`; text of Python 2 is read as Latin-1. `what` names the file in errors."""
-    content = _unpacked(stream, what, most_bytes)
+    """The data in `stream`; `what` names the file in errors.
+
+    Text that Python 2 wrote stays bytes, which keeps a large array in memory once; keys of dicts become text.
+    """
     try:
-        return _Plain(content, encoding="latin1").load()
+        return _with_text_keys(_Plain(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load())
     except _Refused as error:
         raise DataError(
             f"{what} asks for {error} to be run, so it was not loaded.",
             "A pickle of plain data and numpy arrays was expected.",
             "Fetch the official file again.",
         ) from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OSError) as error:
         raise DataError(
             f"{what} is damaged or cut short ({str(error) or 'it ends too early'}).",
             "A pickle of plain data and numpy arrays was expected.",
@@ -40,11 +42,21 @@ def read_plain_pickle(stream: IO[bytes], what: str, most_bytes: int = 8 * 2**30)
         ) from error
 
 
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        keys = {key: key.decode("latin-1") if isinstance(key, bytes) else key for key in value}
+        return {keys[key]: _with_text_keys(entry) for key, entry in value.items()}
+    return value
+
+
 class _Refused(Exception):
     """Holds the name that a pickle wanted."""
 
 
 class _Plain(pickle.Unpickler):
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream, encoding="bytes")
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
@@ -69,22 +81,46 @@ def _latin_bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
-def _unpacked(stream: IO[bytes], what: str, most_bytes: int) -> io.BytesIO:
-    start = stream.read(2)
-    packed = start == b"\x1f\x8b" or (start[:1] == b"\x78" and int.from_bytes(start, "big") % 31 == 0)
-    # 32 + 15: gzip or zlib, told from the header.
-    decoder = zlib.decompressobj(47) if packed else None
-    out = io.BytesIO()
-    block = start + stream.read(CHUNK)
-    try:
-        while block:
-            out.write(block if decoder is None else decoder.decompress(block, most_bytes + 1 - out.tell()))
-            if out.tell() > most_bytes:
-                raise DataError(f"{what} unpacks to more than {most_bytes:,} bytes.", "", "Do not use this file.")
-            block = stream.read(CHUNK)
-    except zlib.error as error:
-        raise DataError(f"{what} is damaged ({error}).", "", "Fetch the official file again.") from error
-    if decoder is not None and not decoder.eof:
-        raise DataError(f"{what} is cut short.", "", "Fetch the official file again.")
-    out.seek(0)
-    return out
+class _Unpacked(io.RawIOBase):
+    """The bytes of a stream, unpacked from gzip or zlib as they are asked for; a bounded number of them."""
+
+    def __init__(self, stream: IO[bytes], what: str, most_bytes: int) -> None:
+        super().__init__()
+        self._stream, self._what, self._left = stream, what, most_bytes
+        self._pending = stream.read(CHUNK)
+        start = self._pending[:2]
+        packed = start == b"\x1f\x8b" or (start[:1] == b"\x78" and int.from_bytes(start, "big") % 31 == 0)
+        # 32 + 15: gzip or zlib, told from the header.
+        self._decoder = zlib.decompressobj(47) if packed else None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            data = self._next(min(len(view), CHUNK))
+        except zlib.error as error:
+            raise DataError(f"{self._what} is damaged ({error}).", "", "Fetch the official file again.") from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise DataError(f"{self._what} unpacks to more than it should.", "", "Do not use this file.")
+        view[: len(data)] = data
+        return len(data)
+
+    def _next(self, count: int) -> bytes:
+        """At most `count` more bytes; none at the end."""
+        while True:
+            if not self._pending:
+                self._pending = self._stream.read(CHUNK)
+            if self._decoder is None:
+                data, self._pending = self._pending[:count], self._pending[count:]
+                return data
+            if self._decoder.eof:
+                return b""
+            if not self._pending:
+                raise DataError(f"{self._what} is cut short.", "", "Fetch the official file again.")
+            data = self._decoder.decompress(self._pending, count)
+            self._pending = self._decoder.unconsumed_tail
+            if data:
+                return data

@@ -216,7 +216,8 @@ def plan_key(card: DataCard, plan: Plan, roots: tuple[str, ...], official: bool,
         if isinstance(piece, Kept):
             words.append(f"{piece.name}<{piece.member}:{piece.place.size(piece.member)}")
         else:
-            words.append(f"{','.join(piece.names)}<{piece.make.__module__}.{piece.make.__qualname__}")
+            plain = [argument for argument in piece.arguments if isinstance(argument, str | int | float | tuple)]
+            words.append(f"{','.join(piece.names)}<{piece.make.__module__}.{piece.make.__qualname__}{plain}")
     return stable_hash(*words)
 
 

@@ -51,6 +51,17 @@ def test_files_of_python_2_are_read() -> None:
     assert read(gzip.compress(OLD))["normals"].tolist() == [1.0, 2.0]
 
 
+def test_a_large_array_is_held_once() -> None:
+    import tracemalloc
+
+    content = gzip.compress(pickle.dumps({"a": np.zeros(2**22, np.float32)}, 4), 1)
+    tracemalloc.start()
+    found = read(content, 2**25)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["a"].nbytes == 2**24 and peak < 1.5 * 2**24 + 4 * 2**20
+
+
 def test_nothing_is_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     hostile = [
@@ -75,7 +86,7 @@ def test_cut_short_or_too_large_is_refused(share: float) -> None:
         read(whole[: int(share * len(whole))])
     with pytest.raises(DataError, match="damaged or cut short"):
         read(gzip.decompress(whole)[:-10])
-    with pytest.raises(DataError, match="unpacks to more than"):
+    with pytest.raises(DataError, match="unpacks to more than it should"):
         read(gzip.compress(pickle.dumps(bytes(10**6))), most_bytes=10**5)
     with pytest.raises(DataError, match="damaged or cut short"):
         read(b"no pickle at all")

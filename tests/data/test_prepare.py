@@ -34,19 +34,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def convert(name: str, content: str) -> dict[str, bytes]:
     """A conversion that other processes can find."""
     if content == "bad":
-        raise DataError("This piece cannot be converted.")
+        raise DataError("This piece cannot be converted.", "", "Get another.")
+    if content == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     return {f"made/{name}": content.encode() * 1000}
 
 
-def card(pieces: int = 4, bad: bool = False) -> DataCard:
+def card(pieces: int = 4, bad: bool = False, word: str = "bad") -> DataCard:
     """A set whose files are all conversions, and one published file."""
 
     def plan(shelf: Shelf) -> Plan:
         place = shelf.need("list.txt", "list.txt")
         work: list[Kept | Made] = [Kept("list.txt", place, "list.txt")]
         for number in range(pieces):
-            word = "bad" if bad and number == pieces - 1 else str(number)
-            work.append(Made((f"made/{number}",), convert, (str(number), word), 1000))
+            content = word if bad and number == pieces - 1 else str(number)
+            work.append(Made((f"made/{number}",), convert, (str(number), content), 1000))
         return Plan(tuple(work), {"all": tuple(str(number) for number in range(pieces))}, (place,))
 
     bench = Benchmark("", "", "", (), (Source("list.txt", "all"),), {}, {"all": pieces}, plan, lambda copy, id: None)
@@ -74,6 +76,19 @@ def test_a_failure_keeps_the_earlier_copy_and_what_was_done(tmp_path: Path) -> N
         prepare(card(bad=True), [tmp_path], Wish(folder=folder, workers=1))
     assert snapshot(folder) == before
     assert (tmp_path / ".copy.preparing/made/0").is_file()
+
+
+def test_an_error_of_another_process_arrives_whole(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("x")
+    with pytest.raises(DataError) as found:
+        prepare(card(bad=True), [tmp_path], Wish(folder=tmp_path / "copy", workers=2))
+    assert (found.value.wrong, found.value.do) == ("This piece cannot be converted.", "Get another.")
+
+
+def test_a_process_that_dies_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("x")
+    with pytest.raises(DataError, match="ended from outside"):
+        prepare(card(bad=True, word="die"), [tmp_path], Wish(folder=tmp_path / "copy", workers=2))
 
 
 def test_dry_run_writes_nothing_and_says_how_much(
