@@ -110,7 +110,7 @@ def _resnet(shapes: Shapes) -> Network | None:
 def _vit(shapes: Shapes) -> Network | None:
     patches = shapes.get("patch_embed.proj.weight")
     depth = 1 + max((int(n) for n in _numbers(shapes, r"blocks\.(\d+)\.norm1\.weight")), default=-1)
-    if patches is None or not depth:
+    if patches is None or not depth or shapes[f"blocks.{depth - 1}.norm1.weight"] != patches[:1]:
         return None
     width, patch = patches[0], patches[-1]
     registers = next((shapes[name][1] for name in _REGISTERS if name in shapes), 0)
