@@ -38,6 +38,7 @@ class RunConfig(Settings):
     seeds: tuple[int, ...] = (0,)
     layers: tuple[LayerWish, ...] | None = None
     image_size: tuple[int, int] | None = None
+    final_norm: bool | None = None
     limit: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: FeatureDtype = "float16"

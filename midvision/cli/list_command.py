@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from midvision.cli.options import Json
-from midvision.cli.terminal import put_json, put_table
+from midvision.cli.terminal import put_json, put_table, say
 from midvision.core.errors import UsageError, nearest
 
 Pattern = Annotated[str | None, typer.Argument(help="Name, part of a name, or glob.")]
@@ -42,7 +42,16 @@ def models(pattern: Pattern = None, json: Json = False) -> None:
     if json:
         return put_json(found)
     rows = [[str(r["id"]), str(r.get("kind") or ""), str(r.get("source") or ""), _needs(r)] for r in found]
-    return put_table(["model", "kind", "source", "needs"], rows)
+    put_table(["model", "kind", "source", "needs"], rows)
+    return say(card_counts(found))
+
+
+def card_counts(records: Sequence[Mapping[str, Any]]) -> str:
+    """How many listed checkpoints can be used, and how much of their cards nobody knows."""
+    cards = [record for record in records if record["kind"] == "card"]
+    unknown = sum(int(record["unknown"]) for record in cards)
+    usable = sum(bool(record["usable"]) for record in cards)
+    return f"{len(cards)} checkpoints with cards, {usable} usable; {unknown} facts unknown (--json names each)."
 
 
 def _needs(record: Mapping[str, Any]) -> str:

@@ -87,6 +87,14 @@ Layers = Annotated[
 ImageSize = Annotated[
     str | None, typer.Option(help="H or HxW in pixels. Makes the protocol custom.", rich_help_panel=WHAT)
 ]
+FinalNorm = Annotated[
+    bool | None,
+    typer.Option(
+        "--final-norm/--raw-blocks",
+        help="Apply a transformer's last norm to every block read. Makes the protocol custom.",
+        rich_help_panel=WHAT,
+    ),
+]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Keep N items, spread over classes and scenes. Marks the record.", rich_help_panel=WHAT),

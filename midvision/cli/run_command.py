@@ -36,6 +36,7 @@ def run(
     seed: o.Seeds = None,
     layers: o.Layers = None,
     image_size: o.ImageSize = None,
+    final_norm: o.FinalNorm = None,
     limit: o.Limit = None,
     data_root: o.DataRoot = None,
     output: o.Output = None,

@@ -40,7 +40,11 @@ def model_ids(patterns: Sequence[str]) -> list[str]:
         if any(mark in word for mark in "*[") and not word.startswith(("file:", "python:")):
             from midvision.core.catalog import expand
 
-            known = {str(record["id"]): record for record in listed_models() if record["kind"] != "form"}
+            known = {
+                str(record["id"]): record
+                for record in listed_models()
+                if record["kind"] != "form" and record.get("usable", True)
+            }
             found.update(dict.fromkeys(expand("model", [word], known)))
         else:
             found[word] = None
@@ -81,7 +85,7 @@ def template(config: RunConfig) -> RunSpec:
     """The settings that all runs of this description share."""
     from midvision.core.specs import RunSpec
 
-    names = ("layers", "image_size", "limit", "precision", "feature_dtype")
+    names = ("layers", "image_size", "final_norm", "limit", "precision", "feature_dtype")
     return RunSpec.model_validate({"model": "", "task": "", **{name: getattr(config, name) for name in names}})
 
 

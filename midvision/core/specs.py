@@ -106,7 +106,8 @@ class DataSpec(Settings):
 class RunSpec(Settings):
     """One result to be: encoder, task, protocol, data, probe, seed.
 
-    Batch size, workers and device are not here: they may not change a score.
+    Batch size, workers and device are not here: they may not change a score. `final_norm` None is the
+    protocol's choice; both named protocols read raw block outputs.
     """
 
     model: str
@@ -117,6 +118,7 @@ class RunSpec(Settings):
     seed: int = 0
     layers: tuple[LayerWish, ...] | None = None
     image_size: tuple[int, int] | None = None
+    final_norm: bool | None = None
     limit: int | None = None
     feature_dtype: FeatureDtype = "float16"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -102,7 +102,8 @@ class HFBackbone(nn.Module):
         size = (int(pixels.shape[2]), int(pixels.shape[3]))
         states = self._states(pixels)
         last = len(states) - 1
-        chosen = [self._norm(states[index]) if final_norm and index == last else states[index] for index in layers]
+        normed = set(layers if self.info.kind == "transformer" else [last]) if final_norm else set()
+        chosen = [self._norm(states[index]) if index in normed else states[index] for index in layers]
         maps = tuple(self._as_map(state, size) for state in chosen)
         token = chosen[-1][:, 0] if self._has_class and layers and layers[-1] == last else None
         return Reading(maps, token)

@@ -36,7 +36,7 @@ def evaluate(
 
     `model` is an id or an encoder (`mv.load_model`, `mv.wrap`). `data="READER:PATH"` serves the bare
     task ids. `settings` are further fields of a run (`limit`, `layers`, `image_size`,
-    `feature_dtype`, `precision`). Finished runs in `output` are not repeated. Raises the first
+    `final_norm`, `feature_dtype`, `precision`). Finished runs in `output` are not repeated. Raises the first
     failure after all other runs are done.
     """
     from midvision.results.query import Results

@@ -111,6 +111,9 @@ def resolve_protocol(spec: RunSpec, task: Task) -> Protocol:
     if spec.image_size is not None:
         images = protocol.images.model_copy(update={"image_size": spec.image_size})
         protocol = protocol.model_copy(update={"images": images, "name": "custom"})
+    if spec.final_norm is not None and spec.final_norm != protocol.features.final_norm:
+        features = protocol.features.model_copy(update={"final_norm": spec.final_norm})
+        protocol = protocol.model_copy(update={"features": features, "name": "custom"})
     if spec.layers is not None:
         protocol = protocol.model_copy(update={"name": "custom"})
     return protocol

@@ -51,7 +51,7 @@ def read_layout(name: str, content: Any, choice: str, what: str) -> State:
         raise UsageError(f"There is no layout {name!r}.", nearest(name, known))
     layout = known[name]
     sets = layout.read(content) if isinstance(content, Mapping) else {}
-    if not sets and not choice:
+    if not sets and choice in ("", layout.choices[0]):
         sets = only(layout.choices[0], _read_bare(content).get("", {})) if _is_bare(content) else {}
     wanted = choice or layout.choices[0]
     if wanted in sets:
@@ -61,7 +61,7 @@ def read_layout(name: str, content: Any, choice: str, what: str) -> State:
         raise DataError(
             f"{what} holds no {wanted} weights, only {held}.",
             f"{layout.title} is expected with {wanted} weights.",
-            f"To take what is there, end the model's id with ?weights={next(iter(sets))}.",
+            f"An id that offers them takes ?weights={next(iter(sets))}; else use file:PATH?arch=NAME&prefix=PART.",
         )
     raise _laid_out_otherwise(layout, content, what)
 

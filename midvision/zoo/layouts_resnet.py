@@ -65,8 +65,7 @@ def barlow(content: Mapping[str, Any]) -> dict[str, State]:
 def byol(content: Mapping[str, Any]) -> dict[str, State]:
     """The PyTorch BYOL: networks side by side (released file), or one model with numbered parts (current code)."""
     released = {
-        choice: _named(below(tensors(content.get(f"{choice}_backbone")), "module.", ("fc.",)))
-        for choice in ("online", "target")
+        choice: _named(_unwrapped(tensors(content.get(f"{choice}_backbone")))) for choice in ("online", "target")
     }
     if any(released.values()):
         return {choice: entry for choice, entry in released.items() if entry}
@@ -83,6 +82,11 @@ def densecl(content: Mapping[str, Any]) -> dict[str, State]:
     """DenseCL: the network extracted by OpenMMLab's tool, with an author's note."""
     state = tensors(content.get("state_dict"))
     return only("", state) if "conv1.weight" in state else {}
+
+
+def _unwrapped(state: State) -> State:
+    """Without the wrapper of parallel training, where there is one, and without a classifier."""
+    return below(state, "module.", ("fc.",)) or below(state, "", ("fc.",))
 
 
 def _renumbered(name: str) -> str:

@@ -65,6 +65,7 @@ def out(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 def test_flags_reach_the_evaluation(evaluation: Evaluation, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = "--probe ridge --probe dpt --seed 1 --seed 2 --limit 3 --layers 2,-1 --image-size 448x336 --preset tiny"
     words += " --difficulty hard --batch-size 4 --workers 1 --device cpu --precision bf16 --overwrite never --fail-fast"
+    words += " --final-norm"
     folders = ("--cache-dir", str(tmp_path / "c"), "--output", str(tmp_path / "o"), "--data-root", str(tmp_path / "d"))
     code, _, _ = out(capsys, *RUN, *words.split(), *folders, "--protocol", "paper", "--offline")
     asked, options = evaluation.asked, evaluation.asked["options"]
@@ -73,7 +74,7 @@ def test_flags_reach_the_evaluation(evaluation: Evaluation, capsys: pytest.Captu
     assert [probe.name for probe in asked["probes"]] == ["ridge", "dpt"] and asked["seeds"] == (1, 2)
     template = asked["template"]
     assert (template.limit, template.layers, template.image_size) == (3, (2, -1), (448, 336))
-    assert template.precision == "bf16"
+    assert template.precision == "bf16" and template.final_norm is True
     assert (asked["data"].preset, asked["data"].difficulty) == ("tiny", "hard")
     assert (options.batch_size, options.workers, options.device) == (4, 1, "cpu")
     assert (options.overwrite, options.fail_fast) == ("never", True)

@@ -83,6 +83,19 @@ def test_the_tiny_preset_takes_ridge_unless_asked() -> None:
         assert probe is not None and probe.name == expected
 
 
+def test_the_final_norm_is_asked_for_by_name(memory_set: DataSpec, counting: Any) -> None:
+    task = all_tasks()["depth"]
+    raw, normed, same = (
+        resolve_protocol(RunSpec(model="m", task="depth", data=memory_set, final_norm=wish), task)
+        for wish in (None, True, False)
+    )
+    assert (raw.features.final_norm, normed.features.final_norm) == (False, True)
+    assert (raw.name, normed.name, same.name) == ("corrected", "custom", "corrected")
+    asked = units_of(counting, ["depth"], memory_set)[0]
+    assert feature_spec(replace(asked, protocol=normed)).final_norm
+    assert len(group_units([asked, replace(asked, protocol=normed)])) == 2
+
+
 def test_always_computes_what_is_stored_again(memory_set: DataSpec, counting: Any, live: RunOptions) -> None:
     for overwrite, passes in (("missing", 1), ("never", 0), ("missing", 0), ("always", 1)):
         counting.seen.clear()
