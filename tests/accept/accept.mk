@@ -1,6 +1,7 @@
 # The long proofs, one target per line of the acceptance list. Each has a scaled-down twin in the suite.
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
-PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light
+PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
+         zoo-files zoo-load zoo-hostile
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -20,3 +21,6 @@ accept-intervals:   ; $(PROVE) tests/analysis
 accept-report:      ; $(PROVE) tests/browser
 accept-mutations:   ; $(BIN)/python tests/accept/mutations.py
 accept-light:       ; $(PROVE) tests/contracts/test_rooms.py tests/cli -k "light or help or rooms or doors or short"
+accept-zoo-files:   ; $(PROVE) tests/accept/test_zoo_files.py tests/zoo/test_published_cases.py
+accept-zoo-load:    ; $(BIN)/python benchmarks/load.py
+accept-zoo-hostile: ; $(PROVE) tests/zoo/test_hostile_files.py tests/zoo/test_read.py

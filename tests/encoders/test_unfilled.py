@@ -31,7 +31,9 @@ def test_filled_networks_agree_in_every_value_and_answer(arch: str) -> None:
     buffers, expected = dict(network.named_buffers()), dict(ordinary.named_buffers())
     assert buffers.keys() == expected.keys()
     assert all(torch.equal(value, expected[name]) for name, value in buffers.items())
-    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    held = network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in held.items())
+    assert all(value.data_ptr() == state[name].data_ptr() for name, value in held.items()), "no copy is made"
     side = ordinary.default_cfg["input_size"][-1] if "resnet" not in arch else 64  # type: ignore[union-attr, index]
     images = torch.rand(1, 3, side, side)
     with torch.inference_mode():
