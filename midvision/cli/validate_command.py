@@ -36,7 +36,7 @@ def validate(
 
 
 def checked_data(config: RunConfig) -> list[dict[str, Any]]:
-    """Open a person's own data once per content and split; the built-in suite is made on demand and not touched."""
+    """Open own data and benchmarks once per content and split; the built-in suite is made on demand and not touched."""
     from midvision.cli import work
     from midvision.data.card import Request, open_data
     from midvision.run.plan import resolve_protocol
@@ -47,7 +47,7 @@ def checked_data(config: RunConfig) -> list[dict[str, Any]]:
         task = all_tasks()[spec.task]
         splits: tuple[Literal["train", "test"], ...] = ("train", "test") if task.learner is not None else ("test",)
         for split in splits:
-            if spec.data.path is None or (task.content, split) in found:
+            if (spec.data.path is None and spec.data.set == "synthetic") or (task.content, split) in found:
                 continue
             rules = resolve_protocol(spec, task).images
             request = Request(content=task.content, split=split, data=spec.data, rules=rules, limit=spec.limit)
