@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import midvision as mv
+from midvision.core.features import Features
 from midvision.encoders import cost
 from midvision.encoders.cost import Count, Stopwatch, Timed, count, measure, structure_key, whole_plan
 from midvision.zoo.load import load_model
@@ -188,3 +189,45 @@ def test_one_architecture_has_one_cost(vit: mv.Encoder) -> None:
     assert structure_key(load_model("random/vit_small_patch16_224")) != structure_key(vit)
     own, other = (mv.wrap(nn.Conv2d(3, 4, 16, 16)) for _ in range(2))
     assert structure_key(own) == own.key != structure_key(other)
+
+
+class Event:
+    """Stands for an accelerator's: no accelerator was there when this was written."""
+
+    waits = 0
+
+    def record(self, stream: object) -> None:
+        self.stream = stream
+
+    def synchronize(self) -> None:
+        Event.waits += 1
+
+    def elapsed_time(self, other: Event) -> float:
+        return 250.0
+
+
+def test_an_accelerator_is_waited_for_once_at_the_end(vit: mv.Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "_event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    watch, nothing = Stopwatch(), Features((), None)
+    for _ in range(3):
+        watch.time(lambda: nothing, 4, torch.device("cuda", 1))
+    assert Event.waits == 0
+    speed = watch.speed()
+    assert speed is not None and (speed.images, speed.images_per_s, Event.waits) == (8, 16.0, 2)
+    assert watch.speed() == speed and Event.waits == 2
+
+
+def test_an_accelerator_s_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(name: str, value: int = 0) -> None:
+        monkeypatch.setattr(torch.cuda, name, lambda device: asked.append(name) or value)
+
+    answer("synchronize")
+    answer("reset_peak_memory_stats")
+    answer("memory_allocated", 1000)
+    answer("max_memory_allocated", 5000)
+    with cost._PeakMemory(torch.device("cuda", 0)) as memory:
+        assert asked == ["synchronize", "reset_peak_memory_stats", "memory_allocated"]
+    assert memory.most == 4000
