@@ -41,8 +41,10 @@ def models(pattern: Pattern = None, json: Json = False) -> None:
     found = matching("model", listed_models(), pattern, "id")
     if json:
         return put_json(found)
-    rows = [[str(r["id"]), str(r.get("kind") or ""), str(r.get("source") or ""), _needs(r)] for r in found]
-    put_table(["model", "kind", "source", "needs"], rows)
+    rows = [
+        [str(r["id"]), str(r.get("kind") or ""), str(r.get("title") or r.get("source") or ""), _needs(r)] for r in found
+    ]
+    put_table(["model", "kind", "what it is", "needs"], rows)
     return say(card_counts(found))
 
 

@@ -113,6 +113,7 @@ def card_record(card: Card) -> Record:
     return {
         "id": card.id,
         "kind": "card",
+        "title": card.title,
         "source": source,
         "needs": _EXTRA if missing else needs,
         "available": card.usable and not missing,
