@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MethodType
 from typing import Any
 
 import torch
@@ -27,13 +28,15 @@ def use_dino_positions(network: nn.Module) -> None:
             "Choose another rule of positions.",
         )
 
-    def add_positions(tokens: Tensor) -> Tensor:
-        rows = dino_table(own.pos_embed, int(own.num_prefix_tokens), (tokens.shape[1], tokens.shape[2]))
-        before = [part.expand(len(tokens), -1, -1) for part in (own.cls_token, own.reg_token) if part is not None]
-        summed: Tensor = own.pos_drop(torch.cat([*before, tokens.flatten(1, 2)], dim=1) + rows)
-        return summed
+    # A bound method follows the network into a deep copy; a closure would keep to the original's table.
+    own._pos_embed = MethodType(_add_dino_positions, network)
 
-    own._pos_embed = add_positions
+
+def _add_dino_positions(network: Any, tokens: Tensor) -> Tensor:
+    rows = dino_table(network.pos_embed, int(network.num_prefix_tokens), (tokens.shape[1], tokens.shape[2]))
+    before = [part.expand(len(tokens), -1, -1) for part in (network.cls_token, network.reg_token) if part is not None]
+    summed: Tensor = network.pos_drop(torch.cat([*before, tokens.flatten(1, 2)], dim=1) + rows)
+    return summed
 
 
 def dino_table(table: Tensor, prefix: int, size: tuple[int, int]) -> Tensor:

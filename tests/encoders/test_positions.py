@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -68,3 +69,16 @@ def test_inside_a_network_only_other_sizes_change() -> None:
 def test_networks_without_such_a_table_say_so() -> None:
     with pytest.raises(EncoderError, match="needs one"):
         use_dino_positions(build_network("resnet18"))
+
+
+def test_a_copy_uses_its_own_table() -> None:
+    network = build_network(ARCH)
+    use_dino_positions(network)
+    other = copy.deepcopy(network)
+    pixels = torch.rand(1, 3, 160, 96)
+    with torch.no_grad():
+        before = network(pixels)
+        assert torch.equal(other(pixels), before)
+        other.get_parameter("pos_embed").zero_()
+        assert torch.equal(network(pixels), before)
+        assert not torch.equal(other(pixels), before)
