@@ -20,6 +20,7 @@ FLOOR_LINE = "#a4493d"
 LABEL_LIMIT = 25
 LABEL_PX, PLOT_PX = 152, 178
 SIZE_TITLE = "parameters (millions)"
+COST_TITLE = "GFLOPs per image"
 SIZE_TICKS = (0.1, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 
@@ -70,8 +71,13 @@ def dot_plot(dots: Sequence[Dot], floors: Sequence[float], axis_title: str, doma
     return _svg(chart, f"Dot plot of {axis_title} with intervals")
 
 
-def size_plot(points: Sequence[tuple[str, Role, float, float]], axis_title: str, domain: tuple[float, float]) -> str:
-    """Score (last) against millions of parameters (third), logarithmic; a name where it hides no other."""
+def size_plot(
+    points: Sequence[tuple[str, Role, float, float]],
+    axis_title: str,
+    domain: tuple[float, float],
+    size_title: str = SIZE_TITLE,
+) -> str:
+    """Score (last) against size or cost (third), logarithmic; a name where it hides no other."""
     import altair as alt
 
     sizes = [size for _, _, size, _ in points]
@@ -85,12 +91,12 @@ def size_plot(points: Sequence[tuple[str, Role, float, float]], axis_title: str,
     ]
     x_axis = alt.Axis(values=ticks, format="~s")
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("size:Q", scale=alt.Scale(type="log", domain=list(limits), nice=False), title=SIZE_TITLE, axis=x_axis),
+        x=alt.X("size:Q", scale=alt.Scale(type="log", domain=list(limits), nice=False), title=size_title, axis=x_axis),
         y=alt.Y("value:Q", scale=alt.Scale(domain=list(domain), nice=False), title=axis_title),
     )
     names = base.mark_text(dx=7, align="left", fontSize=10, color=SOFT).encode(text="label:N")
     dots = base.mark_point(filled=True, size=64, opacity=1).encode(color=_colour())
-    return _svg((dots + names).properties(width=300, height=190), f"{axis_title} against number of parameters")
+    return _svg((dots + names).properties(width=300, height=190), f"{axis_title} against {size_title}")
 
 
 def _uncrowded(

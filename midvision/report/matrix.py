@@ -1,4 +1,4 @@
-"""All encoders against all rankings, and the score against the number of parameters."""
+"""All encoders against all rankings, and the score against size and cost."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midvision.report.figures import Role, short, size_plot
+from midvision.report.figures import COST_TITLE, SIZE_TITLE, Role, short, size_plot
 from midvision.report.groups import NAME_SHOWN, Column, GroupView, axis_domain, title_and_question
 from midvision.report.numbers import ARROWS, exact, metric_title, number
 from midvision.report.rows import Ranking, Row, role_of
+from midvision.results.record import ResultRecord
 
 RULE = (
     "Mean rank: the average of an encoder's shared ranks over these columns, shown where it took part in every one of "
@@ -100,20 +101,30 @@ def _row_of(model: str, ranking: Ranking) -> Row | None:
 
 
 def size_plots(rankings: Sequence[Ranking]) -> list[tuple[str, str, Any]]:
-    """Title, setting and plot of score against parameters, where at least three different sizes are known."""
+    """Title, setting and plot of score against parameters and against operations, where three values differ."""
     from markupsafe import Markup
 
     found = []
     for ranking in rankings:
-        points = [
-            (row.record.model_id, row.role, float(row.record.model["params"]) / 1e6, row.main.value)
-            for row in ranking.rows
-            if row.role in ("model", "control") and row.record.model.get("params")
-        ]
-        if len({size for _, _, size, _ in points}) < FEWEST_SIZES:
-            continue
         title, _ = title_and_question(ranking.first)
         axis = metric_title(ranking.first.main_metric)
         words = f"{ranking.key.protocol}{', ' + ranking.key.probe if ranking.key.probe else ''}"
-        found.append((title, words, Markup(size_plot(points, axis, axis_domain(ranking)))))
+        for size_title, size_of in ((SIZE_TITLE, _millions), (COST_TITLE, _gflops)):
+            points = [
+                (row.record.model_id, row.role, size, row.main.value)
+                for row in ranking.rows
+                if row.role in ("model", "control") and (size := size_of(row.record))
+            ]
+            if len({size for _, _, size, _ in points}) >= FEWEST_SIZES:
+                svg = size_plot(points, axis, axis_domain(ranking), size_title)
+                found.append((title, f"{words}, {size_title}", Markup(svg)))
     return found
+
+
+def _millions(record: ResultRecord) -> float:
+    return float(record.model.get("params") or 0) / 1e6
+
+
+def _gflops(record: ResultRecord) -> float:
+    """At the run's own input size; 0 where it was not counted."""
+    return float(record.cost.get("gflops") or 0)

@@ -16,11 +16,12 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Protocol, resolved", ("protocol",)),
     ("Probe", ("probe", "learner")),
     ("Features, asked and resolved", ("features", "plan")),
+    ("What one image costs this encoder", ("cost",)),
     ("Machine and time", ("hardware", "timing")),
     ("Versions", ("versions", "git", "schema_version")),
     ("Files", ("items", "samples", "provenance", "extra")),
 )
-OWN_LEVEL = ("run", "model", "dataset", "protocol", "probe", "learner", "features", "hardware", "timing", "versions")
+OWN_LEVEL = "run model dataset protocol probe learner features cost hardware timing versions".split()
 LONGEST_VALUE = 240
 
 
