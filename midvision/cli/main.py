@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -109,6 +111,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code instead of leaving."""
+    warnings.formatwarning = _one_line
     command = typer.main.get_command(build_app(asked_for(arguments)))
     try:
         code = command.main(args=arguments, prog_name="midvision", standalone_mode=False)
@@ -123,6 +126,12 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:
         return _tell_unexpected(error, arguments)
+
+
+def _one_line(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> str:
+    """Our own warnings are for people; those of libraries keep their place in the code."""
+    ours = Path(filename).is_relative_to(Path(__file__).parents[1])
+    return f"Warning: {message}\n" if ours else f"{filename}: {category.__name__}: {message}\n"
 
 
 def _tell(error: MidvisionError, arguments: Sequence[str]) -> int:

@@ -89,7 +89,8 @@ def _of_library(model: ModelId, model_id: str) -> Stock:
         source = weight_source(f"hf-hub:{model.name}" if model.kind == "hf-hub" else model.name)
         if not source.repository:
             return _of_url(model_id, source.url)
-        return _of_repository(model_id, source.repository, source.filenames)
+        beside = ("config.json",) if model.kind == "hf-hub" else ()
+        return _of_repository(model_id, source.repository, source.filenames, beside)
     if model.kind == "torchvision":
         from midvision.encoders.torchvision_backbone import torchvision_url
 
@@ -110,12 +111,15 @@ def _of_url(model_id: str, url: str) -> Stock:
     return Stock(model_id, state, url, place, get=lambda progress: url_file(model_id, url, progress))
 
 
-def _of_repository(model_id: str, repository: str, filenames: tuple[str, ...]) -> Stock:
+def _of_repository(model_id: str, repository: str, filenames: tuple[str, ...], beside: tuple[str, ...]) -> Stock:
+    """Weights, and the description of the network where timm has none of its own."""
     from midvision.zoo.fetch import cached_hub_file, hub_file
 
     found = cached_hub_file(repository, filenames)
 
     def get(progress: Progress) -> Path:
+        for filename in beside:
+            hub_file(model_id, repository, [filename], progress)
         return hub_file(model_id, repository, filenames, progress)
 
     return Stock(model_id, "here" if found else "to fetch", repository, found, get=get)

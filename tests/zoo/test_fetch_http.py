@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import local_server
 
+from midvision.core.errors import DataError
+from midvision.core.progress import Advance, Progress
 from midvision.zoo import fetch_drive, fetch_http
 from midvision.zoo.fetch_http import CHUNK_BYTES, TRIES, Unfetchable, Wanted, download
 
@@ -263,3 +267,45 @@ def test_a_drive_page_that_only_says_no_is_refused(
     with pytest.raises(Unfetchable, match="web page") as refused:
         fetched(site.put("/uc", page, kind="text/html"), tmp_path)
     assert refused.value.reason == "wrong file"
+
+
+def test_a_full_disk_is_said_and_the_part_kept(
+    site: local_server.Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = site.put("/a.pth", BODY)
+    append = fetch_http.Part.append
+
+    def full(part: fetch_http.Part, answer: object, told: object) -> None:
+        part.path.write_bytes(BODY[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch_http.Part, "append", full)
+    with pytest.raises(DataError, match=r"file\.pth: No space left on device"):
+        fetched(url, tmp_path)
+    monkeypatch.setattr(fetch_http.Part, "append", append)
+    assert fetched(url, tmp_path, DIGEST).read_bytes() == BODY
+    assert site.asked("/a.pth")[-1] == (1000, SIZE - 1000)
+
+
+def test_a_folder_that_cannot_be_made_is_said(site: local_server.Site, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("a file")
+    with pytest.raises(DataError, match="Cannot write"):
+        fetched(site.put("/a.pth", BODY), tmp_path / "weights")
+    assert site.log == []
+
+
+def test_mebibytes_are_told_as_they_arrive(site: local_server.Site, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    class Listening(Progress):
+        @contextmanager
+        def bar(self, label: str, total: int | None) -> Iterator[Advance]:
+            told.append(0)
+            assert label == "good (MiB)"
+            yield told.append
+
+    body = BODY + bytes(5 * 2**20)
+    wanted = Wanted(site.put("/a.bin", body, kind="x"), tmp_path / "a.pth", label="good")
+    with pytest.raises(Unfetchable, match="cut short"):
+        download(wanted, Listening())
+    assert sum(told) == len(body) // 2**20
