@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import torch
 import torchvision.models as models
 from torch import Tensor, nn
 
@@ -29,12 +28,11 @@ def open_torchvision_random(arch: str) -> ModuleBackbone:
     return _backbone(_build(arch), arch, PIXEL_STATS["imagenet"])
 
 
-def open_torchvision(arch: str, path: Path) -> ModuleBackbone:
-    """With the library's recommended weights, whose file is at `path`."""
+def open_torchvision(arch: str, fit: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> ModuleBackbone:
+    """With the library's recommended weights: what `fit` makes of their file for the network's names and shapes."""
     network = _build(arch)
     weights: Any = models.get_model_weights(arch).DEFAULT
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state)
+    network.load_state_dict(fit(network.state_dict()))
     transform = weights.transforms()
     return _backbone(network, arch, (tuple(transform.mean), tuple(transform.std)))
 

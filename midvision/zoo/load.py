@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from midvision.core.errors import EncoderError, UsageError, nearest
+from midvision.core.errors import DataError, EncoderError, UsageError, nearest
 from midvision.core.settings import stable_hash
 from midvision.zoo.card import Card, FromFile, FromLibrary, all_cards
 from midvision.zoo.ids import CONTROL_TITLES, ORACLE_TITLES, ModelId, Record, inner_id, parse_id, static_records
@@ -216,10 +216,33 @@ def _backbone(model: ModelId, weights: Path | None, random_init: bool) -> Backbo
         arch = _checked_arch(model)
         known = timm_weights.is_timm(arch)
         return timm_weights.open_random(arch) if known else torchvision_backbone.open_torchvision_random(arch)
+    path = _published_file(model)
     if model.kind == "torchvision":
-        return torchvision_backbone.open_torchvision(model.name, _published_file(model))
-    _published_file(model)
-    return timm_weights.open_pretrained(_timm_name(model))
+        from midvision.zoo.fit import fit_state
+        from midvision.zoo.read import read_checkpoint
+
+        content = read_checkpoint(path)
+        return torchvision_backbone.open_torchvision(model.name, lambda wanted: fit_state(content, wanted, str(path)))
+    return _published_timm(model, path)
+
+
+def _published_timm(model: ModelId, path: Path) -> Backbone:
+    """timm reads its own file, renaming as it knows; what its readers raise on damage becomes one sentence."""
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    from midvision.encoders.timm_weights import open_pretrained
+
+    try:
+        return open_pretrained(_timm_name(model))
+    except (EOFError, KeyError, OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise DataError(
+            f"The weights of {model.text} in {path} cannot be loaded: {reason}.",
+            "A whole file as published is expected.",
+            "Delete it and let it be fetched again.",
+        ) from error
 
 
 def _hub_architecture(model: ModelId) -> str:

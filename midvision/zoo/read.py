@@ -114,6 +114,8 @@ def _read_pickle(path: Path) -> Any:
 
 
 def _first_sentence(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "it ends too early"
     text = str(error).splitlines()[0].partition(". ")[0].strip() if str(error) else ""
     return text if 0 < len(text) <= 160 else type(error).__name__
 

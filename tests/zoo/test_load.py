@@ -201,3 +201,35 @@ def test_published_weights_from_the_hub_s_cache(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         keys.add(done.stdout.strip())
     assert len(keys) == 2, "the key follows the weights' bytes"
+
+
+def test_published_weights_of_torchvision_and_their_damage(tmp_path: Path) -> None:
+    import torchvision
+
+    from midvision.encoders.torchvision_backbone import torchvision_url
+
+    path = tmp_path / "torch" / "hub" / "checkpoints" / torchvision_url("resnet18").rsplit("/", 1)[-1]
+    path.parent.mkdir(parents=True)
+    network = torchvision.models.resnet18()
+    torch.save(network.state_dict(), path)
+    encoder = mv.load_model("torchvision/resnet18")
+    held = encoder.backbone.state_dict()  # type: ignore[attr-defined]
+    assert any(torch.equal(value, network.conv1.weight) for value in held.values())
+    path.write_bytes(path.read_bytes()[:10_000])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        mv.load_model("torchvision/resnet18")
+
+
+def test_damaged_published_weights_of_timm_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors import SafetensorError
+
+    from midvision.encoders import timm_weights
+    from midvision.zoo import load
+
+    def damaged(_: str) -> None:
+        raise SafetensorError("header too large")
+
+    monkeypatch.setattr(timm_weights, "open_pretrained", damaged)
+    monkeypatch.setattr(load, "_published_file", lambda _: tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=r"timm/resnet18 in .*model\.safetensors cannot be loaded: header too large"):
+        mv.load_model("timm/resnet18")
