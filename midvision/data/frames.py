@@ -134,11 +134,23 @@ def read_photo(path: Path) -> Array:
     Grey repeats into three channels, 16-bit is scaled to 8, CMYK goes through its embedded
     profile where there is one, transparency is laid over black.
     """
+    return np.array(_photo(path), dtype=np.uint8)
+
+
+def read_frame(path: Path, framing: Framing) -> Tensor:
+    """`framing.image(read_photo(path))`, without a copy of the photograph on the way."""
+    photo, box = _photo(path), framing.box
+    if box != whole((photo.height, photo.width)):
+        photo = photo.crop((box.left, box.top, box.left + box.width, box.top + box.height))
+    return _resized(photo, framing.size, framing.resample)
+
+
+def _photo(path: Path) -> Pillow.Image:
     try:
         with Pillow.open(path) as opened:
             turn = _TURNS.get(_orientation(opened))
             image = _as_rgb(opened)
-            return np.array(image if turn is None else image.transpose(turn), dtype=np.uint8)
+            return image if turn is None else image.transpose(turn)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -224,10 +236,19 @@ def read_raw_image(path: Path) -> Array:
 def frame_image(array: Array, box: Box, size: tuple[int, int], resample: Resample) -> Tensor:
     """Photograph uint8 `[H, W, 3]` -> frame float32 `[3, h, w]` in [0, 1]; antialiased except nearest."""
     cut = array[box.top : box.top + box.height, box.left : box.left + box.width]
-    if cut.shape[:2] != size:
-        picture = Pillow.fromarray(np.ascontiguousarray(cut))
-        cut = np.asarray(picture.resize((size[1], size[0]), _FILTERS[resample]))
-    return torch.from_numpy(np.ascontiguousarray(cut.transpose(2, 0, 1)).astype(np.float32) / 255.0)
+    return _resized(Pillow.fromarray(np.ascontiguousarray(cut)), size, resample)
+
+
+def _resized(picture: Pillow.Image, size: tuple[int, int], resample: Resample) -> Tensor:
+    if (picture.height, picture.width) != tuple(size):
+        picture = picture.resize((size[1], size[0]), _FILTERS[resample])
+    pixels = np.asarray(picture)
+    # Filled in place: whole-array temporaries would take ten times as long.
+    frame = np.empty((3, *size), dtype=np.float32)
+    for channel in range(3):
+        frame[channel] = pixels[..., channel]
+    frame /= np.float32(255)
+    return torch.from_numpy(frame)
 
 
 def frame_target(array: Array, box: Box, size: tuple[int, int]) -> Tensor:

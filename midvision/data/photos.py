@@ -21,7 +21,7 @@ from midvision.core.seeds import hashed_order
 from midvision.core.settings import stable_hash
 from midvision.core.specs import ImageRules
 from midvision.data.card import DataCard, Request
-from midvision.data.frames import Box, Framing, choose_box, content_hash, file_digest, photo_size, read_photo, whole
+from midvision.data.frames import Box, Framing, choose_box, content_hash, file_digest, photo_size, read_frame, whole
 from midvision.data.options import Options
 from midvision.data.patterns import Found, find_images, natural
 
@@ -88,7 +88,7 @@ class Framed:
         return replace(box, top=box.top + area.top, left=box.left + area.left)
 
     def load(self) -> Tensor:
-        return self.framing().image(read_photo(self.photo.path))
+        return read_frame(self.photo.path, self.framing())
 
     def digest(self) -> str:
         return file_digest(self.photo.path, self.framing().recipe, self.photo.sha256)

@@ -26,6 +26,7 @@ from midvision.data.frames import (
     object_square,
     photo_size,
     read_depth_png,
+    read_frame,
     read_photo,
     resize_for_encoder,
 )
@@ -230,3 +231,14 @@ def test_a_changed_file_changes_its_digest(tmp_path: Path) -> None:
     save(path, coded(blue=9))
     os.utime(path, ns=(1, 1))
     assert file_digest(path, "r") != before
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 60, 80), Box(5, 10, 40, 33)])
+@pytest.mark.parametrize("size", [(60, 80), (32, 48)])
+def test_a_frame_read_at_once_is_the_frame_of_the_photograph(tmp_path: Path, box: Box, size: tuple[int, int]) -> None:
+    turned = Image.fromarray(np.random.default_rng(3).integers(0, 255, (80, 60, 3), dtype=np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    framing = Framing(box, size, "lanczos")
+    assert torch.equal(read_frame(tmp_path / "turned.jpg", framing), framing.image(read_photo(tmp_path / "turned.jpg")))
