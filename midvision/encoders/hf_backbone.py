@@ -105,7 +105,7 @@ class HFBackbone(nn.Module):
         normed = set(layers if self.info.kind == "transformer" else [last]) if final_norm else set()
         chosen = [self._norm(states[index]) if index in normed else states[index] for index in layers]
         maps = tuple(self._as_map(state, size) for state in chosen)
-        token = chosen[-1][:, 0] if self._has_class and layers and layers[-1] == last else None
+        token = chosen[list(layers).index(max(layers))][:, 0] if self._has_class and layers else None
         return Reading(maps, token)
 
     def _states(self, pixels: Tensor) -> list[Tensor]:

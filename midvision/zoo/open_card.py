@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from midvision.core.errors import DataError
 from midvision.core.settings import stable_hash
-from midvision.zoo.card import Card, FromFile, FromLibrary, Known, ReferenceReading, Unavailable, known
+from midvision.zoo.card import IMAGENET, Card, FromFile, FromLibrary, Known, ReferenceReading, Unavailable, known
 
 if TYPE_CHECKING:
     from midvision.encoders.encoder import Backbone
@@ -39,7 +39,7 @@ def open_file(card: Card, route: FromFile, path: Path, choice: str) -> TimmBackb
     return open_with_tensors(
         route.network,
         lambda wanted: match(state, wanted, str(path)),
-        statistics(card),
+        statistics(card) or (IMAGENET.mean, IMAGENET.std),
         options=route.options,
         dino_positions=dino_positions(card),
     )
@@ -49,7 +49,8 @@ def open_untrained(card: Card, route: FromFile) -> TimmBackbone:
     """The network of a card with seeded random weights; touches no network."""
     from midvision.encoders.timm_weights import open_random
 
-    return open_random(route.network, statistics(card), options=route.options, dino_positions=dino_positions(card))
+    pixels = statistics(card) or (IMAGENET.mean, IMAGENET.std)
+    return open_random(route.network, pixels, options=route.options, dino_positions=dino_positions(card))
 
 
 def with_card(backbone: Backbone, card: Card) -> Backbone:
@@ -82,7 +83,11 @@ def library_key(card: Card, key: str) -> str:
 
 
 def statistics(card: Card) -> Statistics | None:
-    """The checkpoint's pixel statistics; None where only the library knows."""
+    """The checkpoint's pixel statistics; None where the card knows none.
+
+    A library then uses its own. A file in an architecture of timm gets ImageNet's: timm's default for
+    an architecture belongs to timm's weights.
+    """
     return (card.pixels.value.mean, card.pixels.value.std) if isinstance(card.pixels, Known) else None
 
 

@@ -31,12 +31,18 @@ def _card_origin(card: Card, model: ModelId, weights: Path | None) -> dict[str, 
     chosen = {"weights_choice": choice} if choice else {}
     if weights is not None:
         return {"weights_source": str(weights), **given_file(card, weights).as_dict(), **chosen}
-    revision = {"revision": card.revision.value} if isinstance(card.revision, Known) else {}
+    told = {"weights_revision": card.revision.value} if isinstance(card.revision, Known) else {}
     if isinstance(card.route, FromLibrary):
-        return {"weights_source": card.route.id, **revision}
-    source = known(card.source, Source())
+        return {"weights_source": card.route.id, **told}
+    source, path = known(card.source, Source()), card_file(card)
     place = source.url or f"{source.repository}/{source.filename}"
-    return {"weights_source": place, "weights_sha256": file_sha256(card_file(card)), **revision, **chosen}
+    return {"weights_source": place, "weights_sha256": file_sha256(path), **told, **_revision(path), **chosen}
+
+
+def _revision(path: Path) -> dict[str, str]:
+    """The commit of a hub's file, which the hub's cache has in its path."""
+    parts = path.parts
+    return {"weights_revision": parts[parts.index("snapshots") + 1]} if "snapshots" in parts[:-1] else {}
 
 
 def _file_origin(path: Path) -> dict[str, Any]:
