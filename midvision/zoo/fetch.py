@@ -55,9 +55,7 @@ def card_file(card: Card, progress: Progress = SILENT) -> Path:
 
     source = card_source(card)
     if source.repository:
-        return hub_file(
-            card.id, source.repository, [source.filename], progress, page=source.page, sha256=published_sha256(card)
-        )
+        return hub_file(card.id, source.repository, [source.filename], page=source.page, sha256=published_sha256(card))
     path = card_place(card)
     if path.is_file():
         return _as_published(path, card.id, published_sha256(card), page_of(source))
@@ -123,7 +121,7 @@ def given_file(card: Card, path: str | Path) -> GivenFile:
 def weights_path(name: str, source: WeightSource, progress: Progress = SILENT) -> Path:
     """The file behind `source`; `name` is the id that errors speak of."""
     if source.repository:
-        return hub_file(name, source.repository, source.filenames, progress)
+        return hub_file(name, source.repository, source.filenames)
     return url_file(name, source.url, progress)
 
 
@@ -131,7 +129,6 @@ def hub_file(
     name: str,
     repository: str,
     filenames: Sequence[str],
-    progress: Progress = SILENT,
     *,
     page: str = "",
     sha256: str = "",
@@ -148,7 +145,7 @@ def hub_file(
         try:
             if offline():
                 raise Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
-            found = _from_hub(repository, filenames, progress)
+            found = _from_hub(repository, filenames)
         except Unfetchable as error:
             raise not_fetched(name, error, page) from error
     return _as_published(found, name, sha256, page)
@@ -167,8 +164,8 @@ def _as_published(path: Path, name: str, sha256: str, page: str) -> Path:
     return path
 
 
-def _from_hub(repository: str, filenames: Sequence[str], progress: Progress) -> Path:
-    """The hub's own client resumes, tries again, checks and keeps."""
+def _from_hub(repository: str, filenames: Sequence[str]) -> Path:
+    """The hub's own client resumes, tries again, checks, keeps, and shows bars of its own."""
     from huggingface_hub import errors, hf_hub_download
 
     from midvision.zoo.fetch_http import Unfetchable, first_line
@@ -177,8 +174,7 @@ def _from_hub(repository: str, filenames: Sequence[str], progress: Progress) -> 
     problem = Unfetchable("dead", "no file was asked for")
     for filename in filenames:
         try:
-            with progress.bar(filename, None):
-                return Path(hf_hub_download(repository, filename, revision=revision or None))
+            return Path(hf_hub_download(repository, filename, revision=revision or None))
         except errors.GatedRepoError:
             raise Unfetchable("gated", "its publisher must grant access first") from None
         except errors.RepositoryNotFoundError:

@@ -7,8 +7,8 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -133,10 +133,10 @@ class Resuming:
     def _fill(self, part: Part, address: str) -> None:
         """Ask until the last byte is there; a request that brings something starts the count of tries anew."""
         fruitless, most = 0, part.size
-        with self._bar() as told:
+        with _Bar(self.progress, self.wanted.label or self.wanted.path.name) as bar:
             while True:
                 try:
-                    address = self._ask(part, address, told) or address
+                    address = self._ask(part, address, bar) or address
                     if part.whole:
                         return
                     problem = _Broken("the connection ended early")
@@ -152,13 +152,7 @@ class Resuming:
                     raise Unfetchable("network", f"{problem}, {fruitless} times in a row; {part.size} bytes are kept")
                 self.wait(min(problem.wait_s or 2.0 ** (fruitless - 1), LONGEST_WAIT_S))
 
-    @contextmanager
-    def _bar(self) -> Iterator[Callable[[int], None]]:
-        """Mebibytes as they arrive; the total is not known before the first answer."""
-        with self.progress.bar(f"{self.wanted.label or self.wanted.path.name} (MiB)", None) as advance:
-            yield _in_mebibytes(advance)
-
-    def _ask(self, part: Part, address: str, told: Callable[[int], None]) -> str | None:
+    def _ask(self, part: Part, address: str, bar: _Bar) -> str | None:
         """One request for what is missing. Returns another address where this one was only a page in front."""
         headers = {"Accept-Encoding": "identity", **part.request_headers()}
         try:
@@ -166,6 +160,8 @@ class Resuming:
         except (requests.TooManyRedirects, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise Unfetchable("dead", first_line(error)) from error
         with answer:
+            if address.startswith("https:") and not answer.url.startswith("https:"):
+                raise Unfetchable("wrong file", "the server sends it over an unencrypted line")
             if answer.status_code == 416:
                 part.refused_range(answer.headers.get("Content-Range", ""))
                 return None
@@ -178,8 +174,33 @@ class Resuming:
             if answer.status_code != 206:
                 part.restart()
             part.note(answer.headers, partial=answer.status_code == 206)
-            part.append(answer, told)
+            bar.begin(part.size, part.facts["total"])
+            part.append(answer, bar.told)
         return None
+
+
+class _Bar(ExitStack):
+    """Mebibytes as they arrive; opened at the first answer, which knows how many there will be."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        super().__init__()
+        self._progress, self._label = progress, f"{label} (MiB)"
+        self._advance: Advance | None = None
+        self._seen = self._shown = 0
+
+    def begin(self, size: int, total: int | None) -> None:
+        """What is there already counts; where a file is begun anew, the bar waits until it is there again."""
+        if self._advance is None:
+            mebibytes = None if total is None else -(-total // MEBIBYTE)
+            self._advance = self.enter_context(self._progress.bar(self._label, mebibytes))
+        self._seen = size
+        self.told(0)
+
+    def told(self, count: int) -> None:
+        self._seen += count
+        if self._advance is not None and self._seen // MEBIBYTE > self._shown:
+            self._advance(self._seen // MEBIBYTE - self._shown)
+            self._shown = self._seen // MEBIBYTE
 
 
 class Part:
@@ -307,19 +328,6 @@ def _content_range(text: str) -> tuple[int | None, int | None]:
     span, _, total = text.removeprefix("bytes").strip().partition("/")
     start = span.partition("-")[0]
     return int(start) if start.isdigit() else None, int(total) if total.isdigit() else None
-
-
-def _in_mebibytes(advance: Advance) -> Callable[[int], None]:
-    left = 0
-
-    def told(count: int) -> None:
-        nonlocal left
-        left += count
-        if left >= MEBIBYTE:
-            advance(left // MEBIBYTE)
-            left %= MEBIBYTE
-
-    return told
 
 
 def _plainly(error: Exception) -> str:

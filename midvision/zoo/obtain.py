@@ -119,8 +119,8 @@ def _of_repository(model_id: str, repository: str, filenames: tuple[str, ...], b
 
     def get(progress: Progress) -> Path:
         for filename in beside:
-            hub_file(model_id, repository, [filename], progress)
-        return hub_file(model_id, repository, filenames, progress)
+            hub_file(model_id, repository, [filename])
+        return hub_file(model_id, repository, filenames)
 
     return Stock(model_id, "here" if found else "to fetch", repository, found, get=get)
 
@@ -130,12 +130,12 @@ def _of_transformers(model_id: str, repository: str) -> Stock:
     from midvision.zoo.fetch import cached_hub_file, hub_file
 
     def get(progress: Progress) -> Path:
-        hub_file(model_id, repository, ["config.json"], progress)
-        main = hub_file(model_id, repository, _MAIN_FILES, progress)
+        hub_file(model_id, repository, ["config.json"])
+        main = hub_file(model_id, repository, _MAIN_FILES)
         if main.suffix == ".json":
             for part in sorted(set(json.loads(main.read_text(encoding="utf-8"))["weight_map"].values())):
-                hub_file(model_id, repository, [part], progress)
-        hub_file(model_id, repository, ["preprocessor_config.json"], progress)
+                hub_file(model_id, repository, [part])
+        hub_file(model_id, repository, ["preprocessor_config.json"])
         return main
 
     found = cached_hub_file(repository, _MAIN_FILES)

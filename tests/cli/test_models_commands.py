@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "zoo"))
 
+import hostile
 import local_server
 
 from midvision.cli.main import main
@@ -164,3 +165,22 @@ def test_cost_needs_no_weights_and_is_kept(capsys: pytest.CaptureFixture[str], t
         capsys, "cost", "random/resnet18", "--size", "64x96", "--seconds", "0.01", "--batch-size", "2"
     )
     assert code == 0 and "64×96" in printed and "11.18" in printed
+
+
+@pytest.mark.parametrize("place", ["top", "among the tensors"])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_inspect_runs_nothing(place: str, zipped: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    marker, path = tmp_path / "ran", tmp_path / "bad.pth"
+    for name, payload in hostile.payloads(marker).items():
+        torch.save(hostile.around(payload, place), path, _use_new_zipfile_serialization=zipped)
+        code, printed, said = out(capsys, "inspect", str(path), "--json")
+        assert (code, printed, said.count("Error:")) == (3, "", 1), name
+        assert not marker.exists()
+
+
+@pytest.mark.parametrize("write", [hostile.giant_safetensors, hostile.giant_tensor_safetensors, hostile.giant_legacy])
+def test_inspect_believes_no_size(
+    write: Callable[[Path], Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, said = out(capsys, "inspect", str(write(tmp_path / "bad.pth")))
+    assert code == 3 and said.count("Error:") == 1

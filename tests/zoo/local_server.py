@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Page:
     """One path. `drops`: for each request the number of body bytes after which the line is cut (None: never).
 
-    `answers`: status codes to give first, one per request. `says`: the length announced (None: none at all).
+    `answers`: status codes to give first, one per request. `pause_s`: rest after every 32 KiB.
     """
 
     body: bytes = b""
@@ -26,6 +27,7 @@ class Page:
     kind: str = "application/octet-stream"
     headers: dict[str, str] = field(default_factory=dict)
     says_length: bool = True
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -90,8 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
         stop = total if drop is None else min(total, start + drop)
         self._note(start, total - start, stop - start if body else 0)
         self._head(status, headers)
-        if body:
-            self.wfile.write(content[start:stop])
+        for place in range(start, stop, 2**15) if body else ():
+            self.wfile.write(content[place : min(place + 2**15, stop)])
+            if page.pause_s:
+                self.wfile.flush()
+                time.sleep(page.pause_s)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,7 +24,7 @@ import local_server
 from midvision.core.errors import DataError
 from midvision.core.progress import Advance, Progress
 from midvision.zoo import fetch_drive, fetch_http
-from midvision.zoo.fetch_http import CHUNK_BYTES, TRIES, Unfetchable, Wanted, download
+from midvision.zoo.fetch_http import CHUNK_BYTES, TRIES, Resuming, Unfetchable, Wanted, download
 
 
 def checkpoint(seed: int = 0, zipped: bool = True) -> bytes:
@@ -300,8 +303,7 @@ def test_mebibytes_are_told_as_they_arrive(site: local_server.Site, tmp_path: Pa
     class Listening(Progress):
         @contextmanager
         def bar(self, label: str, total: int | None) -> Iterator[Advance]:
-            told.append(0)
-            assert label == "good (MiB)"
+            assert label == "good (MiB)" and total == -(-len(body) // 2**20)
             yield told.append
 
     body = BODY + bytes(5 * 2**20)
@@ -309,3 +311,39 @@ def test_mebibytes_are_told_as_they_arrive(site: local_server.Site, tmp_path: Pa
     with pytest.raises(Unfetchable, match="cut short"):
         download(wanted, Listening())
     assert sum(told) == len(body) // 2**20
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from midvision.zoo.fetch_http import Wanted, download
+download(Wanted(sys.argv[1], Path(sys.argv[2])))
+"""
+
+
+def test_a_killed_process_is_continued_by_the_next(site: local_server.Site, tmp_path: Path) -> None:
+    url = site.put("/a.pth", BODY, pause_s=0.2)
+    path, part = tmp_path / "file.pth", tmp_path / "file.pth.part"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(path)])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (part.is_file() and part.stat().st_size > 40_000):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    kept = part.stat().st_size
+    assert 0 < kept < SIZE and not path.exists()
+    site.pages["/a.pth"].pause_s = 0.0
+    assert fetched(url, tmp_path, DIGEST).read_bytes() == BODY
+    assert site.asked("/a.pth") == [(0, SIZE), (kept, SIZE - kept)]
+
+
+def test_a_file_is_not_taken_over_an_unencrypted_line_in_place_of_an_encrypted_one(tmp_path: Path) -> None:
+    class Downgrading:
+        def get(self, address: str, **_: object) -> requests.Response:
+            answer = requests.Response()
+            answer.status_code, answer.url = 200, address.replace("https:", "http:")
+            return answer
+
+    wanted = Wanted("https://example.org/a.pth", tmp_path / "a.pth")
+    with pytest.raises(Unfetchable, match="unencrypted"):
+        Resuming(wanted, session=Downgrading())(wanted.url, str(tmp_path / "out"), None)  # type: ignore[arg-type]
