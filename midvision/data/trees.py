@@ -94,8 +94,6 @@ class Folder(Tree):
             for hit in sorted(self.path.glob("*/" * depth + mark)):
                 parts = hit.relative_to(self.path).parts[:depth]
                 found["".join(f"{part}/" for part in parts)] = None
-            if found:
-                break
         return list(found)
 
     def local(self, name: str) -> Path | None:

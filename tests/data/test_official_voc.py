@@ -140,6 +140,19 @@ def test_another_year_is_named(tmp_path: Path, root: Path, capsys: pytest.Captur
     assert not (root / "voc07").exists() and not (root / "voc12").exists()
 
 
+def test_kits_of_both_years_side_by_side_or_at_different_depths(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voc07_tars(tmp_path)
+    voc12_tar(tmp_path)
+    both = tmp_path / "both"
+    shutil.copytree(tmp_path / "unpacked", both)
+    shutil.copytree(tmp_path / "b/VOCdevkit/VOC2007", both / "VOC2007")
+    shutil.copytree(tmp_path / "a/VOCdevkit/VOC2007", both / "VOCdevkit/VOC2007")
+    assert document(capsys, "prepare", "voc12", "--subset", "--from", both)["counts"]["trainval"] == 10
+    assert document(capsys, "prepare", "voc07", "--subset", "--from", both)["counts"]["test"] == 3
+
+
 def test_missing_pieces_are_named(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kit = build_kit(tmp_path, "2012", lists_12())
     (kit / "SegmentationObject" / f"{lists_12()['val'][1]}.png").unlink()

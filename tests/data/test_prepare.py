@@ -124,9 +124,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("form", ["tar", "tar.gz", "folder"])
-def test_killed_ten_times_it_ends_in_the_same_manifest(
-    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str], form: str
+@pytest.mark.parametrize(("form", "times"), [("tar", 10), ("tar.gz", 4), ("folder", 4)])
+def test_killed_several_times_it_ends_in_the_same_manifest(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str], form: str, times: int
 ) -> None:
     source = voc12_tar(tmp_path, count=60)
     if form == "tar.gz":
@@ -139,7 +139,7 @@ def test_killed_ten_times_it_ends_in_the_same_manifest(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     journal = root / ".voc12.preparing/.journal"
     kills, lines = 0, 1
-    for _ in range(10):
+    for _ in range(times):
         process = subprocess.Popen([sys.executable, "-c", KILLED, *words], env=environment)
         end = time.monotonic() + 30
         while process.poll() is None and time.monotonic() < end:
@@ -150,7 +150,7 @@ def test_killed_ten_times_it_ends_in_the_same_manifest(
                 break
             time.sleep(0.005)
         kills += process.wait() == -signal.SIGKILL
-    assert kills >= 8
+    assert kills >= times - 1
     assert not (root / "voc12").exists()
     resumed = document(capsys, "prepare", "voc12", "--subset", "--from", source)
     manifest = (root / "voc12/manifest.json").read_bytes()
