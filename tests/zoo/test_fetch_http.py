@@ -10,11 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-import requests
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -338,11 +337,12 @@ def test_a_killed_process_is_continued_by_the_next(site: local_server.Site, tmp_
 
 
 def test_a_file_is_not_taken_over_an_unencrypted_line_in_place_of_an_encrypted_one(tmp_path: Path) -> None:
+    class Answer(nullcontext[None]):
+        status_code, url = 200, "http://example.org/a.pth"
+
     class Downgrading:
-        def get(self, address: str, **_: object) -> requests.Response:
-            answer = requests.Response()
-            answer.status_code, answer.url = 200, address.replace("https:", "http:")
-            return answer
+        def get(self, address: str, **_: object) -> Answer:
+            return Answer()
 
     wanted = Wanted("https://example.org/a.pth", tmp_path / "a.pth")
     with pytest.raises(Unfetchable, match="unencrypted"):
