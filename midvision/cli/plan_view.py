@@ -20,7 +20,7 @@ def preview(config: RunConfig) -> dict[str, Any]:
     """Units and totals; opens no data and builds no network, so image counts come from stored records only."""
     stored = stored_results(config.output)
     units = [_unit(spec, stored, config) for _, spec in planned(config)]
-    todo = [unit for unit in units if unit["state"] == "to do"]
+    todo = [unit for unit in units if unit["state"] != "stored"]
     times = [unit["seconds_last_time"] for unit in todo]
     known = [seconds for seconds in times if seconds is not None]
     return {
@@ -59,10 +59,26 @@ def _unit(spec: RunSpec, stored: Results, config: RunConfig) -> dict[str, Any]:
         "protocol": f"{protocol.name}@{protocol.version}",
         "probe": probe.name if probe else None,
         "seed": spec.seed,
-        "state": "stored" if same and not again else "to do",
+        "state": "stored" if same and not again else "to do" if prepared(spec) else "data not prepared",
         "images": _images(same or [record for record in stored if record.task == spec.task]),
         "seconds_last_time": _seconds(same or [record for record in stored if record.task == spec.task]),
     }
+
+
+def prepared(spec: RunSpec) -> bool:
+    """Whether a benchmark's copy is there; other data needs none."""
+    from midvision.core.errors import DataError
+    from midvision.data.card import all_sets
+    from midvision.data.manifest import open_copy
+
+    card = all_sets().get(spec.data.set)
+    if card is None or card.benchmark is None:
+        return True
+    try:
+        open_copy(card, spec.data)
+    except DataError:
+        return False
+    return True
 
 
 def _images(records: Sequence[ResultRecord]) -> int | None:

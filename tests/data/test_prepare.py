@@ -280,4 +280,6 @@ def test_words_of_the_command_line(tmp_path: Path, root: Path, capsys: pytest.Ca
     assert code == 3 and "does not exist" in err and "VOCtrainval_11-May-2012.tar" in err
     code, _, err = command(capsys, "check", "voc12")
     assert code == 3 and "not prepared" in err
+    assert main(["run", "-m", "control/oracle", "-t", "voc12-seg", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["units"][0]["state"] == "data not prepared"
     assert main(["data", "list", "--data-root", str(tmp_path / "other")]) == 0
