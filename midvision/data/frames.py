@@ -153,7 +153,7 @@ def _photo(path: Path) -> Pillow.Image:
             return image if turn is None else image.transpose(turn)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -200,7 +200,7 @@ def photo_size(path: Path) -> tuple[int, int]:
             return (image.width, image.height) if turned else (image.height, image.width)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -229,7 +229,7 @@ def read_raw_image(path: Path) -> Array:
             return np.array(image)
     except FileNotFoundError as error:
         raise DataError(f"File {path} does not exist.", "", "Check the data folder.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
 
 

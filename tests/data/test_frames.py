@@ -242,3 +242,18 @@ def test_a_frame_read_at_once_is_the_frame_of_the_photograph(tmp_path: Path, box
     turned.save(tmp_path / "turned.jpg", exif=exif)
     framing = Framing(box, size, "lanczos")
     assert torch.equal(read_frame(tmp_path / "turned.jpg", framing), framing.image(read_photo(tmp_path / "turned.jpg")))
+
+
+def test_a_picture_of_a_size_out_of_proportion_is_an_error_that_names_it(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))))
+    for read in (read_photo, photo_size, lambda path: read_depth_png(path, 1000)):
+        with pytest.raises(DataError, match=r"bomb\.png cannot be decoded"):
+            read(path)
