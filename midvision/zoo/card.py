@@ -118,6 +118,7 @@ class ReferenceReading:
 class Card:
     """One public checkpoint. Facts are `Known` with a source or `Unknown` with a reason, never from memory.
 
+    `sha256` may be its first digits, where a publisher writes those into the file's name.
     `weights_options` are the sets of weights in one file that `?weights=` chooses from, the default first.
     """
 

@@ -106,7 +106,7 @@ def card_of(publisher: Publisher, told: Told) -> Card:
         linear_top1=NOT_CHECKED_ACCURACY,
         knn_top1=NOT_CHECKED_ACCURACY,
         epochs=Unknown("not stated where the source was read") if told.epochs is None else Known(told.epochs, at),
-        positions=told.positions,
+        positions=told.positions if told.transformer else Unknown("a convolutional network has no positions"),
         reference_reading=told.reference_reading,
         oddities=told.oddities,
         weights_options=told.weights_options,
