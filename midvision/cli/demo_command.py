@@ -72,8 +72,9 @@ def demo(
         "the options",
     )
     work.set_environment(config, offline=offline)
+    progress = make_progress(quiet=quiet, bars=not no_progress)
     work.check_models(config)
-    outcome = run_saving(config, make_progress(quiet=quiet, bars=not no_progress))
+    outcome = run_saving(config, progress)
     page = config.output / "demo.html"
     from midvision.report.page import write_report
 

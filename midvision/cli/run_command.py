@@ -62,10 +62,11 @@ def run(
 
     chosen = load_config(config, set or [], asked(context.params))
     work.set_environment(chosen, offline=offline)
+    progress = make_progress(quiet=quiet, bars=not no_progress)
     work.check_models(chosen)
     if dry_run:
         return show_plan(chosen, json)
-    outcome = run_saving(chosen, make_progress(quiet=quiet, bars=not no_progress))
+    outcome = run_saving(chosen, progress)
     tell(outcome, json=json, verbose=verbose)
     if outcome.failures:
         raise typer.Exit(exit_code(outcome))

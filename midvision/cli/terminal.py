@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from midvision.core.progress import Advance, Progress
+from midvision.core.progress import Advance, Progress, listen
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -63,8 +63,8 @@ def put_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "
 def make_progress(*, quiet: bool = False, bars: bool = True) -> Progress:
     """Bars on a terminal, a plain line now and then elsewhere, nothing under `CI` or when asked to be quiet."""
     if quiet or not bars or os.environ.get("CI"):
-        return Spoken(quiet=quiet)
-    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+        return listen(Spoken(quiet=quiet))
+    return listen(RichProgress() if sys.stderr.isatty() else PlainProgress())
 
 
 class Spoken(Progress):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 Advance = Callable[[int], None]
 
@@ -21,3 +22,15 @@ class Progress:
 
 
 SILENT = Progress()
+_listener: ContextVar[Progress] = ContextVar("listener", default=SILENT)
+
+
+def listen(progress: Progress) -> Progress:
+    """Make `progress` the listener of work that is handed none, such as a download while a model is opened."""
+    _listener.set(progress)
+    return progress
+
+
+def listener() -> Progress:
+    """Who listens to work that was handed no listener."""
+    return _listener.get()

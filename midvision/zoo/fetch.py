@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from midvision.core.errors import DataError, UsageError
 from midvision.core.places import cache_dir, write_text
-from midvision.core.progress import SILENT, Progress
+from midvision.core.progress import Progress, listener
 from midvision.core.settings import stable_hash
 from midvision.zoo.card import Card, Source, known
 
@@ -45,7 +45,7 @@ class GivenFile:
         return {"weights_sha256": self.sha256, "published_sha256": self.published or None, "as_published": self.matches}
 
 
-def card_file(card: Card, progress: Progress = SILENT) -> Path:
+def card_file(card: Card, progress: Progress | None = None) -> Path:
     """The published file of a card: from this machine, or fetched, checked and kept.
 
     A download with another hash than the card knows is refused. Raises `DataError` with the page to
@@ -58,11 +58,11 @@ def card_file(card: Card, progress: Progress = SILENT) -> Path:
         return hub_file(card.id, source.repository, [source.filename], page=source.page, sha256=published_sha256(card))
     path = card_place(card)
     if path.is_file():
-        return _as_published(path, card.id, published_sha256(card), page_of(source))
+        return _as_published(path, card.id, published_sha256(card) or _noted_sha256(path), page_of(source))
     problem = Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
     for url in () if offline() else (source.url, *source.mirrors):
         try:
-            return _noted(download(Wanted(url, path, published_sha256(card), card.id), progress), url)
+            return _noted(download(Wanted(url, path, published_sha256(card), card.id), progress or listener()), url)
         except Unfetchable as error:
             problem = Unfetchable(error.reason, f"{error.problem} at {url}")
     raise not_fetched(card.id, problem, page_of(source), path)
@@ -118,7 +118,7 @@ def given_file(card: Card, path: str | Path) -> GivenFile:
     return given
 
 
-def weights_path(name: str, source: WeightSource, progress: Progress = SILENT) -> Path:
+def weights_path(name: str, source: WeightSource, progress: Progress | None = None) -> Path:
     """The file behind `source`; `name` is the id that errors speak of."""
     if source.repository:
         return hub_file(name, source.repository, source.filenames)
@@ -152,13 +152,13 @@ def hub_file(
 
 
 def _as_published(path: Path, name: str, sha256: str, page: str) -> Path:
-    """A file from a cache, refused where it is known to be another one."""
+    """A file from a cache, refused where it is known to be another one, or to have changed since it came."""
     from midvision.zoo.read import file_sha256
 
     if sha256 and not file_sha256(path).startswith(sha256):
         raise DataError(
             f"{path} is not the published file of {name}: its SHA-256 begins with {file_sha256(path)[:8]}.",
-            f"{sha256[:8]} is known from {page}",
+            f"It should begin with {sha256[:8]}. See {page}",
             f"Delete it and run: midvision models fetch {name}. To use it as it is, give it as --weights FILE.",
         )
     return path
@@ -206,7 +206,7 @@ def cached_hub_file(repository: str, filenames: Sequence[str]) -> Path | None:
     return None
 
 
-def url_file(name: str, url: str, progress: Progress = SILENT) -> Path:
+def url_file(name: str, url: str, progress: Progress | None = None) -> Path:
     """The file of `url` in torch's own cache, where timm and torchvision look for it too."""
     from midvision.zoo.fetch_http import Unfetchable, Wanted, download
 
@@ -216,7 +216,7 @@ def url_file(name: str, url: str, progress: Progress = SILENT) -> Path:
     try:
         if offline():
             raise Unfetchable("offline", "the network may not be used (HF_HUB_OFFLINE)")
-        return download(Wanted(url, path, hash_in_name(url), name), progress)
+        return download(Wanted(url, path, hash_in_name(url), name), progress or listener())
     except Unfetchable as error:
         raise not_fetched(name, error, url, path) from error
 
@@ -282,12 +282,24 @@ def _noted(path: Path, url: str) -> Path:
     """Write down, once, what was fetched: hashes of published files are known from the first download on."""
     from midvision.zoo.read import file_sha256
 
-    note = path.with_name(f"{path.name}.source.json")
+    note = _note_of(path)
     if not note.is_file():
         fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
         facts = {"url": url, "sha256": file_sha256(path), "bytes": path.stat().st_size, "fetched_at": fetched_at}
         write_text(note, json.dumps(facts, indent=1) + "\n")
     return path
+
+
+def _noted_sha256(path: Path) -> str:
+    """The hash that was written down when the file was fetched; empty for a file that a person put there."""
+    try:
+        return str(json.loads(_note_of(path).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.source.json")
 
 
 def _hub_folder() -> str:

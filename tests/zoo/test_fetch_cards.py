@@ -8,6 +8,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import local_server
 
 from midvision.core.errors import DataError, UsageError
+from midvision.core.progress import SILENT, Advance, Progress, listen
 from midvision.zoo import fetch, fetch_http
 from midvision.zoo.card import Card, Known, Source, Unknown, all_cards
 from midvision.zoo.fetch import card_file, card_place, given_file, hash_in_name, hub_file
@@ -125,6 +127,33 @@ def test_a_kept_file_with_another_hash_is_refused_too(site: local_server.Site) -
     card_place(wanted).write_bytes(checkpoint(1))
     with pytest.raises(DataError, match="is not the published file"):
         card_file(wanted)
+
+
+def test_a_file_that_changed_since_it_was_fetched_is_refused(site: local_server.Site) -> None:
+    wanted = card(site.put("/w.pth", BODY))
+    path = card_file(wanted)
+    path.write_bytes(BODY[:-1])
+    with pytest.raises(DataError, match=f"should begin with {DIGEST[:8]}"):
+        card_file(wanted)
+    path.with_name(f"{path.name}.source.json").unlink()
+    assert card_file(wanted) == path, "what a person put there is theirs"
+
+
+def test_work_that_is_handed_no_listener_is_heard(site: local_server.Site) -> None:
+    heard: list[str] = []
+
+    class Listening(Progress):
+        @contextmanager
+        def bar(self, label: str, total: int | None) -> Iterator[Advance]:
+            heard.append(label)
+            yield lambda steps: None
+
+    listen(Listening())
+    try:
+        card_file(card(site.put("/w.pth", BODY)))
+    finally:
+        listen(SILENT)
+    assert heard == ["dino_vitb16 (MiB)"]
 
 
 def test_a_given_file_is_warned_about_and_recorded_never_refused(tmp_path: Path) -> None:
