@@ -12,12 +12,25 @@ import zlib
 from collections import OrderedDict
 from typing import IO, Any
 
-import numpy as np
-
 from midvision.core.errors import DataError
+from midvision.data.plain_arrays import (
+    ArrayRecord,
+    NumberType,
+    Refused,
+    rebuild_array,
+    rebuild_from_buffer,
+    rebuild_number,
+    settled,
+)
 
 CHUNK = 2**20
-_ARRAYS = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
+_STAND_INS = {
+    "numpy.ndarray": ArrayRecord,
+    "numpy.dtype": NumberType,
+    "multiarray._reconstruct": rebuild_array,
+    "multiarray.scalar": rebuild_number,
+    "numeric._frombuffer": rebuild_from_buffer,
+}
 _LATIN = ("latin1", "latin-1", "iso-8859-1")
 
 
@@ -27,10 +40,11 @@ def read_plain_pickle(stream: IO[bytes], what: str, most_bytes: int = 8 * 2**30)
     Text that Python 2 wrote stays bytes, which keeps a large array in memory once; keys of dicts become text.
     """
     try:
-        return _with_text_keys(_Plain(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load())
-    except _Refused as error:
+        plain = _Plain(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load()
+        return _with_text_keys(settled(plain))
+    except Refused as error:
         raise DataError(
-            f"{what} asks for {error} to be run, so it was not loaded.",
+            f"{what} asks for {error.name} to be run, so it was not loaded.",
             "A pickle of plain data and numpy arrays was expected.",
             "Fetch the official file again.",
         ) from error
@@ -49,10 +63,6 @@ def _with_text_keys(value: Any) -> Any:
     return value
 
 
-class _Refused(Exception):
-    """Holds the name that a pickle wanted."""
-
-
 class _Plain(pickle.Unpickler):
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, encoding="bytes")
@@ -62,22 +72,18 @@ class _Plain(pickle.Unpickler):
             return OrderedDict
         if (module, name) == ("_codecs", "encode"):
             return _latin_bytes
-        if module in _ARRAYS and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        if module in _ARRAYS and name in ("_reconstruct", "scalar"):
-            return getattr(np._core.multiarray, name)  # type: ignore[attr-defined]
-        if module in ("numpy._core.numeric", "numpy.core.numeric") and name == "_frombuffer":
-            return np._core.numeric._frombuffer  # type: ignore[attr-defined]
-        raise _Refused(f"{module}.{name}")
+        if found := _STAND_INS.get(f"{module}.{name}".removeprefix("numpy.core.").removeprefix("numpy._core.")):
+            return found
+        raise Refused(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
-        raise _Refused(f"the outside object {pid!r}")
+        raise Refused(f"the outside object {pid!r}")
 
 
 def _latin_bytes(text: str, encoding: str) -> bytes:
     """How Python 3 writes bytes into old pickles; nothing else is encoded."""
     if not isinstance(text, str) or encoding not in _LATIN:
-        raise _Refused(f"_codecs.encode to {encoding!r}")
+        raise Refused(f"_codecs.encode to {encoding!r}")
     return text.encode("latin-1")
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from midvision.core.errors import DataError
-from midvision.zoo.inert import STAND_INS, settled
+from midvision.data.plain_arrays import settled
+from midvision.zoo.inert import CARRIERS, STAND_INS
 
 _TEXT_STARTS = {b"<": "a web page", b"{": "JSON text", b"version http": "a Git LFS pointer"}
 
@@ -105,7 +106,7 @@ def _read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             warnings.simplefilter("ignore")
-            return settled(torch.load(path, map_location="cpu", weights_only=True))
+            return settled(torch.load(path, map_location="cpu", weights_only=True), CARRIERS)
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from error
     except Exception as error:
