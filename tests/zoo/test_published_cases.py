@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_cases import ALTERNATIVES, MODELS
+from published_cases import ALTERNATIVES, MODELS, STRANGERS
 from published_files import Case, with_one_renamed, without_network, write
 from published_tensors import (
     resnet50_shapes,
@@ -18,6 +18,7 @@ from published_tensors import (
     vitb16_shapes,
 )
 
+from midvision.zoo.card import all_cards
 from midvision.zoo.read import read_checkpoint
 
 # One ResNet per container.
@@ -40,7 +41,7 @@ def test_counts_and_shapes() -> None:
 
 def test_there_are_24_models_under_different_names() -> None:
     assert len({case.model for case in MODELS}) == len(MODELS) == 24
-    assert {case.model for case in ALTERNATIVES} <= {case.model for case in MODELS}
+    assert {case.model for case in (*MODELS, *ALTERNATIVES, *STRANGERS)} <= set(all_cards())
 
 
 def test_the_writer_uses_nothing_of_midvision() -> None:
@@ -72,7 +73,7 @@ def test_stored_sines_are_transposes_of_each_other() -> None:
     assert float(columns[0, 2, 0]) == pytest.approx(0.8414710, abs=1e-6) and float(rows[0, 2, 0]) == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.accept
 @pytest.mark.parametrize("case", LIGHT, ids=lambda case: case.name)
 def test_light_files_hold_the_network_where_they_say(case: Case, tmp_path: Path) -> None:
     """In both formats; edited copies differ in what was edited alone."""
