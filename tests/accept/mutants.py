@@ -42,6 +42,12 @@ PLAN = "run/test_run_plan.py"
 RECORD = "results/test_record.py"
 FAIR = "synth/test_suite_pairs.py"
 EDITS = "synth/test_suite_triplets.py"
+FETCH = "zoo/test_fetch_http.py"
+CARD_FILES = "zoo/test_fetch_cards.py"
+STRAY = "zoo/test_stray.py"
+SHAPES = "zoo/test_shapes.py"
+COST = "encoders/test_cost.py"
+COST_CARDS = "run/test_cost_cards.py"
 
 GEOMETRY = (
     Mutant("geometry/lookup.py", "(pixels - grid.first_centre[axis])", "(pixels + grid.first_centre[axis])", LOOKUP),
@@ -244,4 +250,37 @@ SYNTHETIC = (
     Mutant("synth/variations.py", "steps * STEPS[factor]", "steps", EDITS),
 )
 
-MUTANTS = (*GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC)
+ZOO = (
+    Mutant("zoo/fetch_http.py", '{"Range": f"bytes={self.size}-",', '{"Range": f"bytes={self.size + 1}-",', FETCH),
+    Mutant("zoo/fetch_http.py", '**({"If-Range": same} if same else {})', "", FETCH),
+    Mutant("zoo/fetch_http.py", "return start == self.size and", "return", FETCH),
+    Mutant("zoo/fetch_http.py", 'facts.get("url") == url else', 'facts.get("url") else', FETCH),
+    Mutant("zoo/fetch_http.py", "not found.startswith(sha256.lower())", "found.startswith(sha256.lower())", FETCH),
+    Mutant("zoo/fetch_http.py", "if not continued:", "if continued:", FETCH),
+    Mutant("zoo/fetch_http.py", "fruitless = 0 if part.size > most", "fruitless = 0 if part.size >= most", FETCH),
+    Mutant("zoo/fetch_http.py", "if answer.status_code != 206:", "if answer.status_code == 206:", FETCH),
+    Mutant("zoo/fetch_http.py", "etag if etag.startswith('\"')", 'etag if etag.startswith("W")', FETCH),
+    Mutant("zoo/fetch_http.py", "code == 429 or code >= 500", "code == 429 and code >= 500", FETCH),
+    Mutant("zoo/fetch_http.py", "and not zipfile.is_zipfile(path)", "and zipfile.is_zipfile(path)", FETCH),
+    Mutant("zoo/fetch.py", "stable_hash(source.url)[:8]}-", "stable_hash(source.url)[:0]}-", CARD_FILES),
+    Mutant("zoo/fetch.py", "if given.matches is False:", "if given.matches is None:", CARD_FILES),
+    Mutant("zoo/fetch.py", "for url in () if offline() else (", "for url in () if not offline() else (", CARD_FILES),
+    Mutant(
+        "zoo/stray.py", "least = min(state, place.state, key=len)", "least = max(state, place.state, key=len)", STRAY
+    ),
+    Mutant("zoo/stray.py", "if _same(fit_state(content, wanted, str(path), prefix), place.state):", "if True:", STRAY),
+    Mutant("zoo/stray.py", "chosen = choice if len(sets) > 1 else None", "chosen = None", STRAY),
+    Mutant("zoo/stray.py", "(supervised or ranked) if classified else", "ranked if classified else", STRAY),
+    Mutant("zoo/shapes.py", "(isqrt(table[0]) + 1) // 2", "isqrt(table[0]) // 2", SHAPES),
+    Mutant("zoo/shapes.py", "groups = middle[0] // middle[1]", "groups = middle[1] // middle[0]", SHAPES),
+    Mutant("zoo/shapes.py", "!= patches[:1]:", "== patches[:1]:", SHAPES),
+    Mutant("encoders/cost.py", "last.grid.size[0] * last.grid.size[1]", "last.grid.size[0]", COST),
+    Mutant("encoders/cost.py", "_weights_bytes(network) + memory.most", "memory.most", COST),
+    Mutant("encoders/cost.py", "if not entry[0].expired()}", "}", COST),
+    Mutant("encoders/cost.py", "self.images += images", "self.images = images", COST),
+    Mutant("run/cost.py", "speed.images_per_s > card.speed.images_per_s", "speed.images_per_s > 0", COST_CARDS),
+    Mutant("run/cost.py", 'return card.speed is None or source == "timed"', "return True", COST_CARDS),
+    Mutant("run/cost.py", "structure_key(encoder), str(size)", "structure_key(encoder)", COST_CARDS),
+)
+
+MUTANTS = (*ZOO, *GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC)

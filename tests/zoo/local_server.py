@@ -16,6 +16,7 @@ class Page:
     """One path. `drops`: for each request the number of body bytes after which the line is cut (None: never).
 
     `answers`: status codes to give first, one per request. `pause_s`: rest after every 32 KiB.
+    `shift`: a continued file begins so many bytes early.
     """
 
     body: bytes = b""
@@ -28,6 +29,7 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     says_length: bool = True
     pause_s: float = 0.0
+    shift: int = 0
 
 
 @dataclass
@@ -78,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         same = self.headers.get("If-Range") in (None, page.etag)
         if asked and page.ranges and status == 200 and same:
-            start, status = int(asked[1]), 206
+            start, status = int(asked[1]) - page.shift, 206
             if start >= total:
                 self._note(start, 0, 0)
                 self._head(416, {"Content-Range": f"bytes */{total}", "Content-Length": "0"})

@@ -105,6 +105,24 @@ def test_a_server_that_ignores_ranges_sends_it_all_again(site: local_server.Site
     assert site.log[1].headers["Range"] == "bytes=98304-", "it was asked for the rest all the same"
 
 
+def test_a_server_that_continues_elsewhere_is_asked_for_all_of_it(site: local_server.Site, tmp_path: Path) -> None:
+    url = site.put("/a.pth", BODY, drops=[98_304, None], shift=1000)
+    assert fetched(url, tmp_path).read_bytes() == BODY
+    assert site.asked("/a.pth") == [(0, SIZE), (97_304, SIZE - 97_304), (0, SIZE)]
+
+
+def test_a_file_of_another_length_under_the_same_tag_is_taken_from_its_start(
+    site: local_server.Site, tmp_path: Path
+) -> None:
+    url = site.put("/a.pth", BODY, drops=[98_304] + [0] * TRIES)
+    with pytest.raises(Unfetchable):
+        fetched(url, tmp_path)
+    longer = io.BytesIO()
+    torch.save({"weight": torch.ones(90_000)}, longer)
+    site.put("/a.pth", longer.getvalue())
+    assert fetched(url, tmp_path).read_bytes() == longer.getvalue()
+
+
 def test_a_file_that_changed_meanwhile_is_taken_from_its_start(site: local_server.Site, tmp_path: Path) -> None:
     url = site.put("/a.pth", BODY, drops=[98_304] + [0] * TRIES)
     with pytest.raises(Unfetchable):
