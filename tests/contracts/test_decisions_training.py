@@ -28,6 +28,7 @@ from midvision.core.items import DenseItem
 from midvision.core.specs import DataSpec, ProbeSpec, Protocol
 from midvision.data.card import Request, open_data
 from midvision.data.frames import choose_box, frame_image, whole
+from midvision.data.sets import voc
 from midvision.encoders.encoder import normalise
 from midvision.encoders.plan import make_plan
 from midvision.probes.decoders.dpt import DPT
@@ -292,3 +293,18 @@ class _Listener:
 
     def end_epoch(self, epoch: int) -> None:
         pass
+
+
+@decides("images.selection")
+def test_which_images_are_the_test_split() -> None:
+    """VOC 2012: the official validation list, or a fifth of both lists drawn at random."""
+    train, val = (tuple(f"{year}_{n:06d}" for n in range(50)) for year in (2008, 2009))
+    drawn = dict(zip(("reference-train", "reference-test"), voc.reference_split((*train, *val)), strict=True))
+    splits = {"train": train, "val": val, **drawn}
+    tested = [
+        splits[voc.USED["voc12"][TASKS["voc12-seg"].protocols[name].images.selection][1]]
+        for name in ("paper", "corrected")
+    ]
+    assert tested[1] == val
+    assert len(tested[0]) == 20 and set(tested[0]) & set(train) and set(tested[0]) & set(val)
+    assert not set(tested[0]) & set(drawn["reference-train"])
