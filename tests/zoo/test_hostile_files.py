@@ -323,13 +323,6 @@ COMMAND_LINE = (
 )
 # In every run of the tests; the others are proven by `make accept-zoo-hostile`.
 USUAL = ("a wider network", "not a number", "a web page", "zip cut short", *(f"exec beside, {kind}" for kind in KINDS))
-    "a wider network",
-    "not a number",
-    "a web page",
-    "zip cut short",
-    "exec beside, zip",
-    "exec beside, old format",
-)
 
 
 def hostile_file(name: str, path: Path, marker: Path) -> None:
