@@ -194,6 +194,9 @@ def _described(place: _Place, content: Any, path: Path, digest: str) -> Found:
     cards = _likely(place, content, network, architecture, path, digest)
     pixels, pixel_source = _pixels(cards, content, network)
     model_id, command = _way(place, cards, architecture, prefix, pixels, path)
+    if network.family == "transformers" and (path.parent / "config.json").is_file():
+        model_id = f"transformers:{path.parent}"
+        command = f"midvision run -m {shlex.quote(model_id)} -t synth"
     return Found(
         where=place.label or "the whole file",
         layouts=place.layouts,

@@ -69,6 +69,8 @@ def test_every_published_container_is_told(name: str, monkeypatch: pytest.Monkey
         likely = {entry.id for entry in found.likely}
         for layout, alike in ALIKE.items():
             assert layout not in found.layouts or likely == alike
+        supervised = {"supervised_resnet50", "deit_vitb16"}
+        assert likely == {right} if right in supervised else not likely & supervised
         assert found.id is None or found.id.startswith("file:") or found.id.partition("?")[0] in likely
     assert len({found.weights for found in report.networks}) == len(report.networks), "twins have names"
 
@@ -129,6 +131,19 @@ def test_safetensors_and_a_family_without_card(tmp_path: Path) -> None:
     assert inspect_file(path).container == "safetensors"
     assert (found.network.title, found.architecture) == ("ConvNeXt atto", "convnext_atto")
     assert parse_id(found.id or "").options["arch"] == "convnext_atto"
+
+
+def test_a_checkpoint_of_transformers_runs_by_its_folder(tmp_path: Path) -> None:
+    state = {
+        "embeddings.patch_embeddings.projection.weight": torch.ones(192, 3, 16, 16),
+        **{f"encoder.layer.{number}.layernorm_before.weight": torch.ones(192) for number in range(12)},
+    }
+    path = tmp_path / "model.safetensors"
+    save_file(prefixed(state, "vit."), path)
+    found = only(path)
+    assert found.network.title == "ViT-Ti/16 under the names of transformers" and found.id is None
+    (tmp_path / "config.json").write_text("{}")
+    assert only(path).id == f"transformers:{tmp_path}"
 
 
 def test_statistics_in_the_file_are_used(tmp_path: Path) -> None:
