@@ -35,9 +35,11 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
     return pair_scorer(setting, dataset, LIMITS, METRICS)
 
 
-def _protocols(size: tuple[int, int] | None) -> Mapping[str, Protocol]:
+def _protocols(size: tuple[int, int] | None, benchmark: bool) -> Mapping[str, Protocol]:
+    """`size` is the reference's frame; a benchmark has it in both protocols, other data in `paper` only."""
     return protocol_pair(
         paper_images=ImageRules(image_size=size),
+        corrected_images=ImageRules(image_size=size if benchmark else None),
         paper_stats="half",
         paper_scoring=MatchScoring(
             block_sample="corner", ray_at="block", features_at="block", pixel_unit="quarter", self_pairs="keep"
@@ -58,11 +60,15 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None) -> Task
         maps=True,
         pooled="none",
         metrics=METRICS,
-        protocols=_protocols(size),
+        protocols=_protocols(size, data_set is not None and data_set != "synthetic"),
         learner=None,
         scorer=scorer,
-        bounds=ControlBounds(oracle_at_least=0.5, noise_above_floor=0.05),
+        bounds=ControlBounds(oracle_at_least=0.5, noise_above_floor=0.05, shortcut_above_floor=0.25),
     )
 
 
-TASKS = (_task("scene-pairs", None, (480, 640)), _task("synth-scene-pairs", "synthetic", None))
+TASKS = (
+    _task("scene-pairs", None, (480, 640)),
+    _task("synth-scene-pairs", "synthetic", None),
+    _task("scannet-pairs", "scannet", (480, 640)),
+)
