@@ -27,6 +27,8 @@ _FLAT, _STEP = 3.0, 0.2
 _SIMILAR = (0.15, 0.3, 0.6)
 # CIELAB in fiftieths: lightness 0 to 2, colour about -1 to 1.
 _LAB_UNIT = 50.0
+# Every cue gets a spread of about ten: each counts alike, and a probe trained in steps of fixed size arrives.
+_WEIGHTS = (80.0, 60.0, 8.0, 9.0, 24.0, 22.0)
 _GREY = (0.2125, 0.7154, 0.0721)
 
 
@@ -35,7 +37,7 @@ def classical_maps(images: Tensor) -> Tensor:
     pixels = images.detach().cpu().float().clamp(0, 1)
     lab = _lab(pixels)
     parts = [_daisy(pixels), _scales(lab), _border(lab), _ways(lab), _spread(lab), _place(lab)]
-    return torch.cat(parts, 1).to(images.device, torch.float32)
+    return torch.cat([part * scale for part, scale in zip(parts, _WEIGHTS, strict=True)], 1).to(images.device)
 
 
 def _lab(pixels: Tensor) -> Tensor:

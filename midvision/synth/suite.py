@@ -81,9 +81,9 @@ PRESETS: dict[str, Preset] = {
         (224, 224),
         10,
         {
-            "scene": {"train": Part(20, 2), "test": Part(8, 5)},
-            "object": {"train": Part(20, 2), "test": Part(8, 5)},
-            "triplet": {"test": Part(10, 8)},
+            "scene": {"train": Part(20, 2), "test": Part(10, 5)},
+            "object": {"train": Part(19, 2), "test": Part(10, 4)},
+            "triplet": {"test": Part(9, 8)},
             "clip": {"train": Part(2, 64), "test": Part(2, 64)},
         },
         ("scene", "object"),

@@ -34,11 +34,13 @@ class ControlBounds:
 
     The oracle scores at least `oracle_at_least`; noise at most `noise_above_floor` above the floor,
     which is the constant predictor of a trained task and chance of a matching or choosing one.
-    The shuffled oracle knows no more than noise.
+    The shuffled oracle knows no more than noise; place alone and colour alone reach at most
+    `shortcut_above_floor` above the floor.
     """
 
     oracle_at_least: float
     noise_above_floor: float
+    shortcut_above_floor: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)

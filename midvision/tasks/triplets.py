@@ -162,7 +162,7 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None, extra: 
         protocols=_protocols(size, data_set is not None and data_set != "synthetic"),
         learner=None,
         scorer=scorer,
-        bounds=ControlBounds(oracle_at_least=0.95, noise_above_floor=0.2),
+        bounds=ControlBounds(oracle_at_least=0.95, noise_above_floor=0.2, shortcut_above_floor=0.35),
     )
 
 

@@ -22,6 +22,7 @@ TASKS = sorted(name for name in all_tasks() if name.startswith("synth-"))
 DENSE = ["synth-seg", "synth-depth", "synth-normals"]
 FLOORS = ["control/noise", "control/shuffled-oracle"]
 CONTROLS = ["control/pixels", "control/descriptor", "control/position", "control/colour"]
+SHORTCUTS = ["control/position", "control/colour"]
 RANDOM = ["random/resnet50", "random/vit_small_patch16_224"]
 LADDER = ["control/oracle", "control/descriptor", "control/pixels", "control/noise"]
 
@@ -93,6 +94,19 @@ def test_some_encoder_beats_the_constant(protocol: str, options: RunOptions) -> 
 
 
 @pytest.mark.accept
+@pytest.mark.parametrize("protocol", ["corrected", "paper"])
+def test_shortcuts_lead_nowhere(protocol: str, options: RunOptions) -> None:
+    """Place alone and colour alone: never near what a scene's structure gives."""
+    for record in score(SHORTCUTS, protocol, "ridge", options):
+        bounds = all_tasks()[record.task].bounds
+        assert bounds is not None, record.task
+        print(
+            f"{protocol:9} {record.task:20} {record.model_id:18} {record.main.value:.3f}  floor {floor_of(record):.3f}"
+        )
+        assert record.main.value <= floor_of(record) + bounds.shortcut_above_floor, record.task
+
+
+@pytest.mark.accept
 def test_linear_beats_the_constant_and_ranks_like_ridge(options: RunOptions) -> None:
     ridge = score(LADDER, "corrected", "ridge", options, DENSE)
     linear = score(LADDER, "corrected", "linear", options, DENSE)
@@ -130,14 +144,15 @@ TINY = {("synth-object-depth", "paper"): 0.7, ("synth-scene-pairs", "corrected")
 def test_controls_tiny(protocol: str, options: RunOptions) -> None:
     """The scaled-down twin: ceilings and floors on preset tiny."""
     there = replace(options, output=options.output / "tiny")
-    models = ["control/oracle", *FLOORS]
+    models = ["control/oracle", *FLOORS, *SHORTCUTS]
     results = evaluate(models, TASKS, preset="tiny", protocol=protocol, probe="ridge", options=there)
     for task in TASKS:
         bounds = all_tasks()[task].bounds
         assert bounds is not None, task
-        oracle, *floors = (results.where(task=task, model=name)[0] for name in models)
+        oracle, *others = (results.where(task=task, model=name)[0] for name in models)
         assert oracle.main.value >= TINY.get((task, protocol), bounds.oracle_at_least), task
         assert oracle.main.value > floor_of(oracle) + bounds.noise_above_floor, task
-        for record in floors:
-            limit = floor_of(record) + bounds.noise_above_floor
+        for record in others:
+            above = bounds.noise_above_floor if record.model_id in FLOORS else bounds.shortcut_above_floor
+            limit = floor_of(record) + above
             assert record.main.value <= limit, f"{task}: {record.model_id} {record.main.value:.3f} above {limit:.3f}"
