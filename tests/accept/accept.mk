@@ -13,7 +13,7 @@ accept-controls:    ; $(PROVE) tests/accept/test_controls_small.py
 accept-ridge:       ; $(PROVE) tests/probes -k "ridge or closed"
 accept-overfit:     ; $(PROVE) tests/accept/test_overfit.py
 accept-protocols:   ; $(PROVE) tests/contracts -k decisions
-accept-alignment:   ; $(PROVE) tests/accept/test_alignment_encoders.py tests/data/test_alignment_readers.py
+accept-alignment:   ; $(PROVE) tests/accept/test_alignment_encoders.py tests/data/test_alignment.py
 accept-realdata:    ; $(PROVE) tests/accept/test_realdata_tasks.py
 accept-cache:       ; $(PROVE) tests/extraction tests/run/test_passes.py
 accept-invariance:  ; $(PROVE) tests/accept/test_killed.py tests/run/test_invariance.py
