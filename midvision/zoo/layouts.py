@@ -34,9 +34,9 @@ class Layout:
 
 def all_layouts() -> dict[str, Layout]:
     """Every layout by name."""
-    from midvision.zoo import layouts_resnet, layouts_vit
+    from midvision.zoo import layouts_more, layouts_resnet, layouts_vit
 
-    known = (*layouts_resnet.LAYOUTS, *layouts_vit.LAYOUTS)
+    known = (*layouts_resnet.LAYOUTS, *layouts_vit.LAYOUTS, *layouts_more.LAYOUTS)
     return {layout.name: layout for layout in (BARE, *known)}
 
 

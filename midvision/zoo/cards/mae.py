@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midvision.zoo.card import Known, ReferenceReading, Unknown
+from midvision.zoo.card import Known, ReferenceReading
 from midvision.zoo.sources import PROBE_CODE, Publisher, Told, card_of, file_at
 
 _AT = "github.com/facebookresearch/mae"
@@ -24,7 +24,7 @@ CARDS = (
             file=file_at(_MAE, f"{_FILES}/pretrain/mae_pretrain_vit_base.pth"),
             transformer=True,
             epochs=1600,
-            positions=Unknown("the stored table is resampled as timm does, never recomputed"),
+            positions=Known("bicubic", f"{_AT} util/pos_embed.py, of the stored table for fine-tuning", "verified"),
             reference_reading=Known(ReferenceReading(block_shift=-1), f"{PROBE_CODE} mae.py:217"),
             oddities=(
                 Known("The final norm was trained with the class token present.", _AT),

@@ -29,6 +29,7 @@ CARDS = (
             transformer=True,
             epochs=300,
             sha256=hash_in_name("6dfc8bf3", _AT),
+            positions=Known("bicubic", "github.com/open-mmlab/mmpretrain vision_transformer.py", "verified"),
             reference_reading=FORCED_224,
             oddities=(
                 Known(

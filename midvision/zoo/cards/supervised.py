@@ -53,6 +53,7 @@ CARDS = (
             container=Known("torch pickle; model, bare names with classifier head", _DEIT),
             file=file_at(_FACEBOOK, "https://dl.fbaipublicfiles.com/deit/deit_base_patch16_224-b5f2ef4d.pth"),
             transformer=True,
+            positions=Known("bicubic", f"{_DEIT} main.py, for fine-tuning at other sizes"),
             oddities=(Known("Distilled variants have a second token and are other models.", _DEIT),),
         ),
     ),
