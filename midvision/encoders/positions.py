@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -12,41 +13,50 @@ from torch import Tensor, nn
 
 from midvision.core.errors import EncoderError
 
+# Rules that are not timm's: what is added to the number of cells before it is divided by the table's.
+EXTRA_CELLS = {"dino": 0.1, "bicubic": 0.0}
 
-def use_dino_positions(network: nn.Module) -> None:
-    """Let a timm transformer interpolate its position table as DINO, iBOT and DINOv2 do.
 
-    Bicubic without antialiasing by a scale factor of (cells + 0.1) / table cells: the tenth is part of
-    the sampling positions, so a table resized to the same number of cells differs.
+def use_positions(network: nn.Module, rule: str) -> None:
+    """Let a timm transformer interpolate its position table by another rule than timm's antialiased one.
+
+    Both are bicubic without antialiasing. `dino` (DINO, iBOT, DINOv2): by a scale factor of
+    (cells + 0.1) / table cells; the tenth is part of the sampling positions, so a table resized to the same
+    number of cells differs. `bicubic` (DeiT, MAE, OpenMMLab): to the number of cells.
     """
+    extra = EXTRA_CELLS[rule]
     own: Any = network
     table = getattr(own, "pos_embed", None)
     if table is None or not getattr(own, "dynamic_img_size", False) or getattr(own, "no_embed_class", False):
         raise EncoderError(
             f"{type(network).__name__} has no position table with a class token's row.",
-            "DINO's rule of interpolation needs one.",
+            f"The rule {rule!r} of interpolation needs one.",
             "Choose another rule of positions.",
         )
 
     # A bound method follows the network into a deep copy; a closure would keep to the original's table.
-    own._pos_embed = MethodType(_add_dino_positions, network)
+    own._pos_embed = MethodType(partial(_add_positions, extra), network)
 
 
-def _add_dino_positions(network: Any, tokens: Tensor) -> Tensor:
-    rows = dino_table(network.pos_embed, int(network.num_prefix_tokens), (tokens.shape[1], tokens.shape[2]))
+def _add_positions(extra: float, network: Any, tokens: Tensor) -> Tensor:
+    size = (tokens.shape[1], tokens.shape[2])
+    rows = bicubic_table(network.pos_embed, int(network.num_prefix_tokens), size, extra)
     before = [part.expand(len(tokens), -1, -1) for part in (network.cls_token, network.reg_token) if part is not None]
     summed: Tensor = network.pos_drop(torch.cat([*before, tokens.flatten(1, 2)], dim=1) + rows)
     return summed
 
 
-def dino_table(table: Tensor, prefix: int, size: tuple[int, int]) -> Tensor:
-    """A table `[1, prefix + side * side, C]` at `size` = (rows, columns) of cells, by DINO's rule."""
+def bicubic_table(table: Tensor, prefix: int, size: tuple[int, int], extra: float) -> Tensor:
+    """A table `[1, prefix + side * side, C]` at `size` = (rows, columns) of cells; `extra` as in `EXTRA_CELLS`."""
     side = math.isqrt(table.shape[1] - prefix)
     if size == (side, side):
         return table
     grid = table[:, prefix:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    scale = ((size[0] + 0.1) / side, (size[1] + 0.1) / side)
-    resized = F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+    if extra:
+        scale = ((size[0] + extra) / side, (size[1] + extra) / side)
+        resized = F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+    else:
+        resized = F.interpolate(grid, size=size, mode="bicubic", align_corners=False)
     return torch.cat([table[:, :prefix], resized.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
 
 

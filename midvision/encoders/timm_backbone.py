@@ -21,7 +21,7 @@ from midvision.core.features import EncoderInfo, LayerInfo
 from midvision.core.seeds import torch_generator
 from midvision.encoders.centres import measured_first_centres, rerandomise
 from midvision.encoders.encoder import Reading
-from midvision.encoders.positions import rebuilt_for_size, use_dino_positions
+from midvision.encoders.positions import EXTRA_CELLS, rebuilt_for_size, use_positions
 from midvision.encoders.seeded import Unfilled, seeded
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -74,7 +74,7 @@ class TimmBackbone(nn.Module):
 
     Layer numbers: blocks for one-resolution networks, stages for hierarchical ones, where stage 0 of
     a ResNet is its stem after pooling. Prefix tokens (class, registers, distillation) never enter maps.
-    `options` are those the network was built with. `dino_positions` takes DINO's rule for other sizes.
+    `options` are those the network was built with. `positions`: a rule of `EXTRA_CELLS` for other sizes; else timm's.
     """
 
     info: EncoderInfo
@@ -86,7 +86,7 @@ class TimmBackbone(nn.Module):
         statistics: Statistics | None = None,
         *,
         options: Mapping[str, Any] | None = None,
-        dino_positions: bool = False,
+        positions: str = "",
     ) -> None:
         super().__init__()
         if not hasattr(network, "forward_intermediates"):
@@ -98,8 +98,8 @@ class TimmBackbone(nn.Module):
         self.network: Any = network
         self.arch = arch
         self.options = dict(options or {})
-        if dino_positions:
-            use_dino_positions(network)
+        if positions in EXTRA_CELLS:
+            use_positions(network, positions)
         forward: Any = network.forward_intermediates
         self._takes_prefix = "return_prefix_tokens" in inspect.signature(forward).parameters
         self._flexible = isinstance(network, ResNet | ConvNeXt) or bool(getattr(network, "dynamic_img_size", False))

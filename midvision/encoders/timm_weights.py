@@ -51,12 +51,12 @@ def open_random(
     statistics: Statistics | None = None,
     *,
     options: Mapping[str, Any] | None = None,
-    dino_positions: bool = False,
+    positions: str = "",
 ) -> TimmBackbone:
     """An architecture with seeded random weights; touches no network."""
     check_timm_name(arch)
     network = build_network(arch, options=options)
-    return TimmBackbone(network, arch, statistics, options=options, dino_positions=dino_positions)
+    return TimmBackbone(network, arch, statistics, options=options, positions=positions)
 
 
 def open_with_tensors(
@@ -65,13 +65,13 @@ def open_with_tensors(
     statistics: Statistics | None,
     *,
     options: Mapping[str, Any] | None = None,
-    dino_positions: bool = False,
+    positions: str = "",
 ) -> TimmBackbone:
     """An architecture filled with what `fit` makes for its names and shapes; statistics None are timm's own."""
     check_timm_name(arch)
     network = build_network(arch, options=options, filled=False)
     fill(network, fit(network.state_dict()))
-    return TimmBackbone(network, arch, statistics, options=options, dino_positions=dino_positions)
+    return TimmBackbone(network, arch, statistics, options=options, positions=positions)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:

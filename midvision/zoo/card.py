@@ -24,7 +24,9 @@ Paradigm = Literal[
     "control",
 ]
 PARADIGMS: tuple[str, ...] = get_args(Paradigm)
-PositionRule = Literal["dino", "resampled"]
+# How a stored position table is brought to another grid: bicubic with DINO's tenth of a cell; bicubic to the number of
+# cells; or the library's own antialiased way.
+PositionRule = Literal["dino", "bicubic", "resampled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from midvision.core.errors import DataError
 from midvision.core.settings import stable_hash
-from midvision.zoo.card import IMAGENET, Card, FromFile, FromLibrary, Known, ReferenceReading, Unavailable, known
+from midvision.zoo.card import (
+    IMAGENET,
+    Card,
+    FromFile,
+    FromLibrary,
+    Known,
+    PositionRule,
+    ReferenceReading,
+    Unavailable,
+    known,
+)
 
 if TYPE_CHECKING:
     from midvision.encoders.encoder import Backbone
@@ -41,7 +51,7 @@ def open_file(card: Card, route: FromFile, path: Path, choice: str) -> TimmBackb
         lambda wanted: match(state, wanted, str(path)),
         statistics(card) or (IMAGENET.mean, IMAGENET.std),
         options=route.options,
-        dino_positions=dino_positions(card),
+        positions=positions(card),
     )
 
 
@@ -50,16 +60,17 @@ def open_untrained(card: Card, route: FromFile) -> TimmBackbone:
     from midvision.encoders.timm_weights import open_random
 
     pixels = statistics(card) or (IMAGENET.mean, IMAGENET.std)
-    return open_random(route.network, pixels, options=route.options, dino_positions=dino_positions(card))
+    return open_random(route.network, pixels, options=route.options, positions=positions(card))
 
 
 def with_card(backbone: Backbone, card: Card) -> Backbone:
     """A library's backbone, or one from a file, that knows what its card says beside its tensors."""
-    from midvision.encoders.positions import use_dino_positions
+    from midvision.encoders.positions import EXTRA_CELLS, use_positions
     from midvision.encoders.timm_backbone import TimmBackbone
 
-    if isinstance(card.route, FromLibrary) and dino_positions(card) and isinstance(backbone, TimmBackbone):
-        use_dino_positions(backbone.network)
+    rule = positions(card)
+    if isinstance(card.route, FromLibrary) and rule in EXTRA_CELLS and isinstance(backbone, TimmBackbone):
+        use_positions(backbone.network, rule)
     case = known(card.reference_reading, NOTHING_SPECIAL)
     mean, std = statistics(card) or (backbone.info.pixel_mean, backbone.info.pixel_std)
     backbone.info = replace(
@@ -91,8 +102,9 @@ def statistics(card: Card) -> Statistics | None:
     return (card.pixels.value.mean, card.pixels.value.std) if isinstance(card.pixels, Known) else None
 
 
-def dino_positions(card: Card) -> bool:
-    return known(card.positions, "resampled") == "dino"
+def positions(card: Card) -> PositionRule:
+    """How the position table is brought to other sizes; `resampled` is timm's own way."""
+    return known(card.positions, "resampled")
 
 
 def options_text(options: Mapping[str, Any]) -> str:
@@ -100,5 +112,5 @@ def options_text(options: Mapping[str, Any]) -> str:
 
 
 def _decisions(card: Card) -> list[str]:
-    facts = (known(card.positions, "resampled"), statistics(card), known(card.reference_reading, NOTHING_SPECIAL))
+    facts = (positions(card), statistics(card), known(card.reference_reading, NOTHING_SPECIAL))
     return [str(fact) for fact in facts]

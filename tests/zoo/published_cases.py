@@ -311,6 +311,7 @@ def _case(name: str, build: Callable[..., Published], of: str = "", /, **facts: 
 
 _SWAV: dict[str, Any] = {"pixels": "swav"}
 _OFFSET: dict[str, Any] = {"positions": "offset"}
+_CELLS: dict[str, Any] = {"positions": "cells"}
 
 # The 22 of the comparison and two supervised yardsticks, each in its publisher's own container.
 MODELS = (
@@ -334,10 +335,10 @@ MODELS = (
     _case("mocov3_resnet50", moco_v3, vit=False),
     _case("mocov3_vitb16", moco_v3, vit=True),
     _case("ibot_vitb16", ibot_teacher, **_OFFSET),
-    _case("mae_vitb16", under_model),
-    _case("maskfeat_vitb16", openmmlab_vit),
+    _case("mae_vitb16", under_model, **_CELLS),
+    _case("maskfeat_vitb16", openmmlab_vit, **_CELLS),
     _case("supervised_resnet50", bare, classes=1000),
-    _case("deit_vitb16", under_model, classes=1000),
+    _case("deit_vitb16", under_model, classes=1000, **_CELLS),
 )
 
 # The same models in the other containers in which they are found.
@@ -354,7 +355,7 @@ ALTERNATIVES = (
     _case("dino vit training, wrapped", student_teacher, "dino_vitb16", vit=True, wrapped=True, **_OFFSET),
     _case("ibot training", student_teacher, "ibot_vitb16", vit=True, ibot=True, **_OFFSET),
     _case("ibot with heads and mask token", ibot_teacher, "ibot_vitb16", heads=True, masked=True, **_OFFSET),
-    _case("mae training", under_model, "mae_vitb16", decoder=True),
+    _case("mae training", under_model, "mae_vitb16", decoder=True, **_CELLS),
 )
 
 # Other trainings of the same methods: no model's own file, so refused under its id.

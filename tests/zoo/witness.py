@@ -1,7 +1,8 @@
 """Features of a checkpoint by another way than midvision's: library networks filled directly, read through hooks.
 
 ResNets are torchvision's, transformers timm's with the position table of the image's size. DINO and iBOT enlarge the
-table by a scale factor of (cells + 0.1) / 14, bicubic; the others take timm's rule (bicubic to the size, antialiased).
+table by a scale factor of (cells + 0.1) / 14, MAE, MaskFeat and DeiT to the number of cells, all bicubic without
+antialiasing; MoCo v3, whose code knows no other size, takes timm's rule (antialiased).
 """
 
 from __future__ import annotations
@@ -105,6 +106,6 @@ def positions_at(table: Tensor, cells: int, rule: str) -> Tensor:
         factor = (cells + 0.1) / GRID
         grid = F.interpolate(grid, scale_factor=(factor, factor), mode="bicubic")
     else:
-        grid = F.interpolate(grid, size=(cells, cells), mode="bicubic", antialias=True)
+        grid = F.interpolate(grid, size=(cells, cells), mode="bicubic", antialias=rule == "size")
     assert grid.shape[-2:] == (cells, cells)
     return torch.cat([table[:, :1], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
