@@ -1,7 +1,7 @@
 # The long proofs, one target per line of the acceptance list. Each has a scaled-down twin in the suite.
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
-         zoo-files zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost
+         zoo-files zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -27,3 +27,4 @@ accept-zoo-hostile: ; $(PROVE) tests/zoo/test_hostile_files.py tests/zoo/test_re
 accept-zoo-fetch:   ; $(PROVE) tests/zoo/test_fetch_http.py tests/zoo/test_fetch_cards.py tests/cli/test_models_commands.py
 accept-zoo-inspect: ; $(PROVE) tests/zoo/test_stray.py tests/zoo/test_shapes.py
 accept-zoo-cost:    ; $(PROVE) tests/encoders/test_cost.py tests/run/test_cost_cards.py tests/report/test_report_cost.py
+accept-families:    ; $(PROVE) tests/accept/test_families.py tests/contracts/test_families_small.py
