@@ -64,12 +64,13 @@ def slip(content: Mapping[str, Any]) -> dict[str, State]:
 
 
 def convnext(content: Mapping[str, Any]) -> dict[str, State]:
-    """A ConvNeXt under its authors' names, at the top or under `model`."""
+    """A ConvNeXt under its authors' names, at the top or under `model`; or one extracted under timm's."""
     for table in (content, inside(content, "model")):
         state = tensors(table)
         if "downsample_layers.0.0.weight" in state:
             return only("", {convnext_name(name): value for name, value in below(state, "", ("head.",)).items()})
-    return {}
+    state = tensors(content)
+    return only("", below(state, "", ("head.fc.",))) if "stem.0.weight" in state else {}
 
 
 def convnext_name(name: str) -> str:

@@ -89,12 +89,14 @@ CARDS = (
             ("clip_vitl14_336", "ViT-L/14, 336 px", "vit_large_patch14_clip_quickgelu_336.openai"),
         )
     ),
-    *(
-        from_timm(_LAION, id, words, name, oddities=(_BEFORE,))
-        for id, words, name in (
-            ("openclip_vitb16", "ViT-B/16", "vit_base_patch16_clip_224.laion2b"),
-            ("openclip_vitl14", "ViT-L/14", "vit_large_patch14_clip_224.laion2b"),
-        )
+    from_timm(_LAION, "openclip_vitb16", "ViT-B/16", "vit_base_patch16_clip_224.laion2b", oddities=(_BEFORE,)),
+    from_timm(
+        _LAION,
+        "openclip_vitl14",
+        "ViT-L/14",
+        "vit_large_patch14_clip_224.laion2b",
+        pixels=Known(HALF, TIMM),
+        oddities=(_BEFORE, Known("Other pixel statistics than CLIP's and its own smaller sibling's.", TIMM)),
     ),
     *(
         from_timm(
