@@ -23,6 +23,13 @@ def torch_generator(*purpose: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(*purpose))
 
 
+def reference_generator(seed: int) -> torch.Generator:
+    """A generator seeded plainly, to repeat a draw of the reference."""
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
 def numpy_generator(*purpose: str | int) -> np.random.Generator:
     """Counter-based (Philox), so streams of different purposes never meet."""
     import numpy as np

@@ -17,16 +17,21 @@ class ImageRules(Settings):
     """How a photograph and its truth become the frame that everything else sees.
 
     `image_size` None takes the data set's own frame size. `object` crops to the square around the
-    true object (oracle crop); `centre_square` keeps the middle columns or rows. `selection` says which
-    images of a benchmark take part: its official lists, or the reference's own choice (another split,
-    every fourth image, sampled pairs), as the set's card explains.
+    true object (oracle crop), `object_in_square` does so within the middle square; `centre_square` keeps
+    the middle columns or rows. `selection` says which images of a benchmark take part: its official
+    lists, or the reference's own choice (another split, every fourth image, sampled pairs), as the set's
+    card explains. Normals that are computed from depth use the camera's principal point, or the reference's
+    (the corner of the crop); pixels beside missing depth fit the surface that is known, or (`far`)
+    difference against 1000 km, as the reference does.
     """
 
-    crop: Literal["none", "centre_square", "object"] = "none"
+    crop: Literal["none", "centre_square", "object", "object_in_square"] = "none"
     crop_end: Literal["inclusive", "exclusive"] = "inclusive"
     photo_resample: Resample = "bilinear"
     image_size: tuple[int, int] | None = None
     selection: Literal["official", "reference"] = "official"
+    normals_centre: Literal["principal_point", "crop_corner"] = "principal_point"
+    normals_beside_missing: Literal["fit", "far"] = "fit"
 
 
 class FeatureRules(Settings):

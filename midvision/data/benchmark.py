@@ -49,13 +49,16 @@ class Made:
 
     It returns a mapping, or yields pairs of name and content, where they are too large to be held at once.
     It runs in another process, so `make` is a module's function and the arguments can be pickled
-    (a `Place` can). `bytes` is an estimate of what it writes, for the look at the free space.
+    (a `Place` can). `bytes` is an estimate of what it writes, for the look at the free space. With `reads`,
+    the one published file it needs, its bytes come before the arguments; so it can be read out of a
+    compressed tar too.
     """
 
     names: tuple[str, ...]
     make: Callable[..., Mapping[str, bytes] | Iterable[tuple[str, bytes]]]
     arguments: tuple[Any, ...] = ()
     bytes: int = 0
+    reads: tuple[Place, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -125,7 +126,20 @@ def choose_box(rules: ImageRules, size: tuple[int, int], object_mask: Array | No
         return centre_square(size)
     if rules.crop == "object" and object_mask is not None:
         return object_square(object_mask, rules.crop_end, what)
+    if rules.crop == "object_in_square":
+        return _object_within(centre_square(size), rules, object_mask, what)
     return whole(size)
+
+
+def _object_within(square: Box, rules: ImageRules, mask: Array | None, what: str) -> Box:
+    """The object's square inside another; all of that where none of the object is in it."""
+    if mask is None:
+        return square
+    inside = mask[square.top : square.top + square.height, square.left : square.left + square.width]
+    if not inside.any():
+        return square
+    box = object_square(inside, rules.crop_end, what)
+    return Box(box.top + square.top, box.left + square.left, box.height, box.width)
 
 
 def read_photo(path: Path) -> Array:
@@ -145,9 +159,16 @@ def read_frame(path: Path, framing: Framing) -> Tensor:
     return _resized(photo, framing.size, framing.resample)
 
 
-def _photo(path: Path) -> Pillow.Image:
+def photo_of_bytes(content: bytes, what: str) -> Pillow.Image:
+    """The photograph in `content`, as `read_photo` gives it; `what` names it in errors."""
+    import io
+
+    return _photo(Path(what), io.BytesIO(content))
+
+
+def _photo(path: Path, stream: IO[bytes] | None = None) -> Pillow.Image:
     try:
-        with Pillow.open(path) as opened:
+        with Pillow.open(stream or path) as opened:
             turn = _TURNS.get(_orientation(opened))
             image = _as_rgb(opened)
             return image if turn is None else image.transpose(turn)

@@ -71,7 +71,7 @@ class Framed:
         Tasks that share photographs but not the rules must not take each other's features.
         """
         done = [self.rules.crop if self.rules.crop != "none" else "", self.rules.photo_resample]
-        done[0] += "-exclusive" if self.rules.crop == "object" and self.rules.crop_end == "exclusive" else ""
+        done[0] += "-exclusive" if "object" in self.rules.crop and self.rules.crop_end == "exclusive" else ""
         text = "#".join(part for part in done if part not in ("", "bilinear"))
         return f"{self.photo.id}#{text}" if text else self.photo.id
 
@@ -82,7 +82,7 @@ class Framed:
 
     def _box(self) -> Box:
         area, mask = self.photo.area, None
-        if self.rules.crop == "object" and self.object_mask is not None:
+        if "object" in self.rules.crop and self.object_mask is not None:
             mask = self.object_mask()[area.top : area.top + area.height, area.left : area.left + area.width]
         box = choose_box(self.rules, (area.height, area.width), mask, str(self.photo.path))
         return replace(box, top=box.top + area.top, left=box.left + area.left)

@@ -7,11 +7,12 @@ let others run); members of a compressed tar in one pass over it; conversions by
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
@@ -77,6 +78,11 @@ def do_pieces(
     from midvision.data.prepare import in_place_of
 
     made = [piece for piece in pieces if isinstance(piece, Made)]
+    unpacked: dict[Tree, list[Made]] = {}
+    for one in made:
+        if one.reads is not None and one.reads[0].tree.sequential:
+            unpacked.setdefault(one.reads[0].tree, []).append(one)
+    made = [one for one in made if one.reads is None or not one.reads[0].tree.sequential]
     kept = [piece for piece in pieces if isinstance(piece, Kept)]
     streams: dict[Tree, list[Kept]] = {}
     for piece in kept:
@@ -94,12 +100,28 @@ def do_pieces(
         with ThreadPoolExecutor(workers) as threads:
             jobs = ((keep, (piece, journal.work, _root(piece, in_place_of(piece, roots)))) for piece in single)
             run_all(threads, jobs, workers, done)
-        if made and workers > 1:
-            with _processes(min(workers, len(made))) as processes:
-                run_all(processes, ((convert, (one, journal.work)) for one in made), workers, done)
+        conversions: Iterable[Job] = itertools.chain(
+            ((convert, (one, journal.work)) for one in made),
+            *(_unpacked(tree, some, journal.work) for tree, some in unpacked.items()),
+        )
+        if workers > 1 and (made or unpacked):
+            with _processes(min(workers, len(made) + sum(map(len, unpacked.values())))) as processes:
+                run_all(processes, conversions, workers, done)
         else:
-            for one in made:
-                done(convert(one, journal.work))
+            for function, arguments in conversions:
+                done(function(*arguments))
+
+
+Job = tuple[Callable[..., dict[str, FileEntry]], tuple[object, ...]]
+
+
+def _unpacked(tree: Tree, pieces: Sequence[Made], work: Path) -> Iterator[Job]:
+    """Conversions of members of a compressed archive, as one pass over it comes by them."""
+    wanted = {place.prefix + member: one for one in pieces if one.reads for place, member in (one.reads,)}
+    for name, stream in tree.stream(set(wanted)):
+        with reading(tree.path):
+            content = stream.read()
+        yield convert, (wanted[name], work, content)
 
 
 def _root(piece: Kept, root: int | None) -> tuple[int, str] | None:
@@ -115,7 +137,7 @@ def _processes(count: int) -> ProcessPoolExecutor:
 
 def run_all(
     pool: Executor,
-    jobs: Iterable[tuple[Callable[..., dict[str, FileEntry]], tuple[object, ...]]],
+    jobs: Iterable[Job],
     workers: int,
     done: Callable[[Mapping[str, FileEntry]], None],
 ) -> None:
@@ -225,9 +247,16 @@ def unpack_stream(
         done({piece.name: take(piece, stream, work, None)})
 
 
-def convert(piece: Made, work: Path) -> dict[str, FileEntry]:
-    """Run a conversion and write what it gives."""
-    made = piece.make(*piece.arguments)
+def convert(piece: Made, work: Path, content: bytes | None = None) -> dict[str, FileEntry]:
+    """Run a conversion and write what it gives; `content` is what it reads, where that was read already."""
+    if piece.reads is not None:
+        place, member = piece.reads
+        content = place.read_bytes(member) if content is None else content
+        if not content:
+            raise DataError(f"{place.describe(member)} is empty (0 bytes).", "", "Fetch the official file again.")
+        made = piece.make(content, *piece.arguments)
+    else:
+        made = piece.make(*piece.arguments)
     entries: dict[str, FileEntry] = {}
     for name, content in made.items() if isinstance(made, Mapping) else made:
         if name not in piece.names or name in entries:

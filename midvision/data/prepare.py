@@ -217,7 +217,8 @@ def plan_key(card: DataCard, plan: Plan, roots: tuple[str, ...], official: bool,
             words.append(f"{piece.name}<{piece.member}:{piece.place.size(piece.member)}")
         else:
             plain = [argument for argument in piece.arguments if isinstance(argument, str | int | float | tuple)]
-            words.append(f"{','.join(piece.names)}<{piece.make.__module__}.{piece.make.__qualname__}{plain}")
+            read = f"{piece.reads[1]}:{piece.reads[0].size(piece.reads[1])}" if piece.reads else ""
+            words.append(f"{','.join(piece.names)}<{piece.make.__module__}.{piece.make.__qualname__}{plain}{read}")
     return stable_hash(*words)
 
 

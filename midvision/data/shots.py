@@ -22,9 +22,10 @@ from midvision.data.photos import Framed, Photo
 from midvision.data.truth import MaskRules, read_mask, read_normals
 from midvision.geometry.camera import unproject
 from midvision.geometry.pose import apply, invert
-from midvision.geometry.surface import normals_from_depth
+from midvision.geometry.surface import normals_by_differences, normals_from_depth
 
 NORMAL_RADIUS = 2
+MISSING_M = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,17 @@ def _normal_target(shot: Shot, frame: Framed) -> Target:
         normals, known = read_normals(shot.normals, shot.normals_axes)
         return Target(frame.framing().target(normals), frame.framing().target(known))
     surface = surface_of(shot, frame)
-    return Target(*normals_from_depth(surface.depth_m, surface.K, surface.valid, shot.normals_radius))
+    return Target(*derived_normals(surface, frame.rules, shot.normals_radius))
+
+
+def derived_normals(surface: Surface, rules: ImageRules, radius: int) -> tuple[Tensor, Tensor]:
+    """Normals `[3, H, W]` out of depth, and where they are known, by the protocol's way."""
+    K = surface.K.clone()
+    if rules.normals_centre == "crop_corner":
+        K[:2, 2] = 0
+    if rules.normals_beside_missing == "far":
+        return normals_by_differences(surface.depth_m, K, surface.valid, MISSING_M)
+    return normals_from_depth(surface.depth_m, K, surface.valid, radius)
 
 
 def need_region(shot: Shot) -> Shot:

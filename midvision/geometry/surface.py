@@ -41,6 +41,25 @@ def normals_from_depth(
     return torch.where(known, normals, torch.zeros_like(normals)), known
 
 
+def normals_by_differences(depth_m: Tensor, K: Tensor, valid: Tensor, missing_m: float) -> tuple[Tensor, Tensor]:
+    """As the reference takes them: the mean of four cross products of neighbouring differences.
+
+    Missing depth counts as `missing_m`, so pixels beside it get an arbitrary direction; unknown are those
+    without depth and the outermost row and column on each side. `[3, H, W]`, and `[1, H, W]` bool.
+    """
+    z = torch.where(valid, depth_m.to(torch.float64), torch.full_like(depth_m, missing_m, dtype=torch.float64))
+    xyz = unproject(K.to(torch.float64), z)
+    inner = xyz[:, 1:-1, 1:-1]
+    left, right = xyz[:, 1:-1, :-2] - inner, xyz[:, 1:-1, 2:] - inner
+    top, bottom = xyz[:, :-2, 1:-1] - inner, xyz[:, 2:, 1:-1] - inner
+    sides = ((left, top), (top, right), (right, bottom), (bottom, left))
+    # This order of the sides gives a vector away from the viewer.
+    inside = -F.normalize(torch.stack([torch.linalg.cross(a, b, dim=0) for a, b in sides]).mean(0), dim=0)
+    normals = F.pad(inside, (1, 1, 1, 1)).to(torch.float32)
+    known = valid & (normals.abs().sum(0, keepdim=True) > 0)
+    return torch.where(known, normals, torch.zeros_like(normals)), known
+
+
 def _window_moments(z: Tensor, radius: int, step: float) -> tuple[Tensor, Tensor]:
     """Sums over each window of dx, dy, dx dx, dx dy, dy dy, q, dx q, dy q (q = 1/z), and the count."""
     height, width = z.shape

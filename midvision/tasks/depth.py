@@ -26,7 +26,14 @@ from midvision.core.items import Content, Dataset, DenseItem, Target
 from midvision.core.scores import Metric
 from midvision.core.specs import ImageRules, Protocol
 from midvision.tasks.dense import dense_items, dense_learner_for, dense_scorer
-from midvision.tasks.rules import PAPER_HEAD, DenseScoring, paper_training, protocol_pair
+from midvision.tasks.rules import (
+    OBJECT_FRAME,
+    PAPER_HEAD,
+    DenseScoring,
+    paper_training,
+    protocol_pair,
+    reference_objects,
+)
 from midvision.tasks.task import ControlBounds, Setting, Task
 
 if TYPE_CHECKING:
@@ -162,28 +169,51 @@ def _metrics(unit: str, far: float) -> tuple[Metric, ...]:
 
 
 METRICS = _metrics("m", 10.0)
-SCENE_PROTOCOLS: Mapping[str, Protocol] = protocol_pair(
-    paper_images=ImageRules(crop="centre_square"),
-    paper_stats="imagenet",
-    paper_head=PAPER_HEAD,
-    paper_train=paper_training(batch_images=32, shuffle=False),
-    paper_scoring=DepthScoring(gradient_axes="batch", aligned_clip=False, empty_image="zero"),
-    corrected_scoring=DepthScoring(),
-)
-OBJECT_PROTOCOLS: Mapping[str, Protocol] = protocol_pair(
-    paper_images=ImageRules(crop="object", crop_end="exclusive", photo_resample="nearest"),
-    paper_stats="imagenet",
-    paper_head=PAPER_HEAD,
-    paper_train=paper_training(batch_images=32, shuffle=False),
-    paper_scoring=DepthScoring(
-        target="relative", range_m=(NEAREST_M, 1.0), gradient_axes="batch", aligned_clip=False, empty_image="zero"
-    ),
-    corrected_images=ImageRules(crop="object"),
-    corrected_scoring=DepthScoring(range_m="train"),
-)
 
 
-def _task(name: str, title: str, content: Content, data_set: str | None, bounds: ControlBounds) -> Task:
+def _scene_protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protocol]:
+    return protocol_pair(
+        paper_images=paper,
+        paper_stats="imagenet",
+        paper_head=PAPER_HEAD,
+        paper_train=paper_training(batch_images=32, shuffle=False),
+        paper_scoring=DepthScoring(gradient_axes="batch", aligned_clip=False, empty_image="zero"),
+        corrected_images=corrected,
+        corrected_scoring=DepthScoring(),
+    )
+
+
+SCENE_PROTOCOLS = _scene_protocols(ImageRules(crop="centre_square"), ImageRules())
+
+
+def _object_protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protocol]:
+    return protocol_pair(
+        paper_images=paper,
+        paper_stats="imagenet",
+        paper_head=PAPER_HEAD,
+        paper_train=paper_training(batch_images=32, shuffle=False),
+        paper_scoring=DepthScoring(
+            target="relative", range_m=(NEAREST_M, 1.0), gradient_axes="batch", aligned_clip=False, empty_image="zero"
+        ),
+        corrected_images=corrected,
+        corrected_scoring=DepthScoring(range_m="train"),
+    )
+
+
+OBJECT_PROTOCOLS = _object_protocols(
+    ImageRules(crop="object", crop_end="exclusive", photo_resample="nearest"), ImageRules(crop="object")
+)
+NAVI_PROTOCOLS = _object_protocols(reference_objects(OBJECT_FRAME), ImageRules(crop="object", image_size=OBJECT_FRAME))
+
+
+def _task(
+    name: str,
+    title: str,
+    content: Content,
+    data_set: str | None,
+    bounds: ControlBounds,
+    protocols: Mapping[str, Protocol] | None = None,
+) -> Task:
     return Task(
         name=name,
         title=title,
@@ -195,7 +225,7 @@ def _task(name: str, title: str, content: Content, data_set: str | None, bounds:
         maps=True,
         pooled="none",
         metrics=METRICS,
-        protocols=OBJECT_PROTOCOLS if content == "object-depth" else SCENE_PROTOCOLS,
+        protocols=protocols or (OBJECT_PROTOCOLS if content == "object-depth" else SCENE_PROTOCOLS),
         learner=learner,
         scorer=scorer,
         bounds=bounds,
@@ -206,4 +236,5 @@ TASKS = (
     _task("depth", "Scene depth", "depth", None, ControlBounds(0.8, 0.05)),
     _task("synth-depth", "Scene depth", "depth", "synthetic", ControlBounds(0.8, 0.05)),
     _task("synth-object-depth", "Object depth", "object-depth", "synthetic", ControlBounds(0.9, 0.05)),
+    _task("navi-depth", "Object depth", "object-depth", "navi", ControlBounds(0.9, 0.05), NAVI_PROTOCOLS),
 )

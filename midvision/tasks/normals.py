@@ -21,7 +21,14 @@ from midvision.core.items import Dataset, DenseItem, Target
 from midvision.core.scores import Metric
 from midvision.core.specs import ImageRules, Protocol
 from midvision.tasks.dense import dense_items, dense_learner_for, dense_scorer
-from midvision.tasks.rules import PAPER_HEAD, DenseScoring, paper_training, protocol_pair
+from midvision.tasks.rules import (
+    OBJECT_FRAME,
+    PAPER_HEAD,
+    DenseScoring,
+    paper_training,
+    protocol_pair,
+    reference_objects,
+)
 from midvision.tasks.task import ControlBounds, Setting, Task
 
 if TYPE_CHECKING:
@@ -112,17 +119,25 @@ def _metrics(suffix: str) -> tuple[Metric, ...]:
 
 
 METRICS = (*_metrics(""), *_metrics("_interior"))
-PROTOCOLS: Mapping[str, Protocol] = protocol_pair(
-    paper_images=ImageRules(crop="centre_square"),
-    paper_stats="imagenet",
-    paper_head=PAPER_HEAD,
-    paper_train=paper_training(batch_images=32, shuffle=False),
-    paper_scoring=NormalScoring(pixels="nonzero", empty_image="zero"),
-    corrected_scoring=NormalScoring(),
-)
 
 
-def _task(name: str, data_set: str | None) -> Task:
+def _protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protocol]:
+    return protocol_pair(
+        paper_images=paper,
+        paper_stats="imagenet",
+        paper_head=PAPER_HEAD,
+        paper_train=paper_training(batch_images=32, shuffle=False),
+        paper_scoring=NormalScoring(pixels="nonzero", empty_image="zero"),
+        corrected_images=corrected,
+        corrected_scoring=NormalScoring(),
+    )
+
+
+PROTOCOLS = _protocols(ImageRules(crop="centre_square"), ImageRules())
+NAVI_PROTOCOLS = _protocols(reference_objects(OBJECT_FRAME), ImageRules(crop="object", image_size=OBJECT_FRAME))
+
+
+def _task(name: str, data_set: str | None, protocols: Mapping[str, Protocol] = PROTOCOLS) -> Task:
     return Task(
         name=name,
         title="Surface normals",
@@ -134,11 +149,15 @@ def _task(name: str, data_set: str | None) -> Task:
         maps=True,
         pooled="none",
         metrics=METRICS,
-        protocols=PROTOCOLS,
+        protocols=protocols,
         learner=learner,
         scorer=scorer,
         bounds=ControlBounds(oracle_at_least=0.5, noise_above_floor=0.05),
     )
 
 
-TASKS = (_task("normals", None), _task("synth-normals", "synthetic"))
+TASKS = (
+    _task("normals", None),
+    _task("synth-normals", "synthetic"),
+    _task("navi-normals", "navi", NAVI_PROTOCOLS),
+)

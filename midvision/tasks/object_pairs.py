@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from midvision.core.items import Dataset
 from midvision.core.specs import ImageRules, Protocol
 from midvision.tasks.pairs import MatchScoring, Thresholds, pair_scorer, share_metrics
-from midvision.tasks.rules import protocol_pair
+from midvision.tasks.rules import protocol_pair, reference_objects
 from midvision.tasks.task import ControlBounds, Setting, Task
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
     return pair_scorer(setting, dataset, LIMITS, METRICS)
 
 
-def _protocols(size: tuple[int, int] | None) -> Mapping[str, Protocol]:
+def _protocols(size: tuple[int, int] | None, benchmark: bool) -> Mapping[str, Protocol]:
+    """`size` is the reference's frame; a benchmark has it in both protocols, other data in `paper` only."""
+    own = ImageRules(crop="object", crop_end="exclusive", photo_resample="nearest", image_size=size)
     return protocol_pair(
-        paper_images=ImageRules(crop="object", crop_end="exclusive", photo_resample="nearest", image_size=size),
+        paper_images=reference_objects(size) if benchmark else own,
         paper_stats="imagenet",
         paper_scoring=MatchScoring(block_sample="corner", features_at="block", lookup="bicubic", self_pairs="keep"),
-        corrected_images=ImageRules(crop="object"),
+        corrected_images=ImageRules(crop="object", image_size=size if benchmark else None),
         corrected_scoring=MatchScoring(lookup="bicubic"),
     )
 
@@ -56,11 +58,15 @@ def _task(name: str, data_set: str | None, size: tuple[int, int] | None) -> Task
         maps=True,
         pooled="none",
         metrics=METRICS,
-        protocols=_protocols(size),
+        protocols=_protocols(size, data_set is not None and data_set != "synthetic"),
         learner=None,
         scorer=scorer,
         bounds=ControlBounds(oracle_at_least=0.5, noise_above_floor=0.05),
     )
 
 
-TASKS = (_task("object-pairs", None, (512, 512)), _task("synth-object-pairs", "synthetic", None))
+TASKS = (
+    _task("object-pairs", None, (512, 512)),
+    _task("synth-object-pairs", "synthetic", None),
+    _task("navi-pairs", "navi", (512, 512)),
+)

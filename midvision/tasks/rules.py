@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from midvision.core.specs import ProbeSpec
 
 VERSION = 1
+OBJECT_FRAME = (512, 512)
 
 PAPER_HEAD = HeadRules(linear_kernel=3, upsampling="nearest", residual_relu="in_place")
 
@@ -32,6 +33,19 @@ class DenseScoring(Settings):
 
     batch_images: int = 16
     augment: Literal["none"] = "none"
+
+
+def reference_objects(size: tuple[int, int] | None) -> ImageRules:
+    """How the reference frames photographs of objects and takes normals from their depth."""
+    return ImageRules(
+        crop="object_in_square",
+        crop_end="exclusive",
+        photo_resample="nearest",
+        image_size=size,
+        selection="reference",
+        normals_centre="crop_corner",
+        normals_beside_missing="far",
+    )
 
 
 def paper_features(pixel_stats: PixelStats, maps: bool) -> FeatureRules:

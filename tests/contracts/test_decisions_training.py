@@ -24,13 +24,15 @@ from torch import Tensor
 
 from midvision.core.errors import UsageError
 from midvision.core.features import EncoderInfo, FeatureSpec, Grid, LayerInfo
-from midvision.core.items import DenseItem
+from midvision.core.items import DenseItem, Surface
 from midvision.core.specs import DataSpec, ProbeSpec, Protocol
 from midvision.data.card import Request, open_data
 from midvision.data.frames import choose_box, frame_image, whole
 from midvision.data.sets import voc
+from midvision.data.shots import derived_normals
 from midvision.encoders.encoder import normalise
 from midvision.encoders.plan import make_plan
+from midvision.geometry.camera import unproject
 from midvision.probes.decoders.dpt import DPT
 from midvision.probes.decoders.layers import Inputs
 from midvision.probes.probe import DenseProbe, build_probe
@@ -93,6 +95,28 @@ def test_the_middle_square() -> None:
     boxes = [choose_box(p.images, (48, 64), None, "x") for p in both(DEPTH, "images.crop")]
     assert [columns[:, box.left : box.left + box.width].min() for box in boxes] == [8, 0]
     assert [box.width for box in boxes] == [48, 64]
+
+
+@decides("images.normals_centre", "images.normals_beside_missing")
+def test_normals_out_of_depth_as_the_reference_takes_them() -> None:
+    """A plane seen off-centre, half of it without depth: a shear, and arbitrary directions beside the gap."""
+    K = torch.tensor([[50.0, 0, 10], [0, 50, 10], [0, 0, 1]], dtype=torch.float64)
+    n = torch.nn.functional.normalize(torch.tensor([0.3, 0.1, -1.0], dtype=torch.float64), dim=0)
+    depth = (-1.0 / torch.einsum("k,khw->hw", n, unproject(K, torch.ones(1, 20, 20, dtype=torch.float64))))[None]
+    valid = torch.arange(20).expand(1, 20, 20) < 12
+    surface = Surface(depth, valid, K)
+    straight = derived_normals(surface, TASKS["navi-normals"].protocols["corrected"].images, 2)[0]
+    assert torch.allclose(straight[:, 9, 5].double(), n, atol=1e-5)
+    corner = both(TASKS["navi-normals"], "images.normals_centre")[0]
+    sheared = n.clone()
+    sheared[2] -= (n[0] + n[1]) * 10 / 50
+    found = derived_normals(surface, corner.images, 2)[0][:, 9, 5].double()
+    assert torch.allclose(found, torch.nn.functional.normalize(sheared, dim=0), atol=1e-5)
+    far = both(TASKS["navi-normals"], "images.normals_beside_missing")[0]
+    normals, known = derived_normals(surface, far.images, 2)
+    assert torch.allclose(normals[:, 9, 5].double(), n, atol=1e-5)
+    assert bool(known[0, 9, 11]) and float((normals[:, 9, 11].double() * n).sum()) < 0.9
+    assert not known[0, 0].any() and not known[0, :, 12:].any()
 
 
 @decides("images.crop_end")

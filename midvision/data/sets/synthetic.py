@@ -123,7 +123,7 @@ def _stored(suite: Suite, request: Request, part: PartName) -> list[Stored]:
     for shard, scene in scenes_of(shards):
         base = f"synthetic/{suite.preset.name}/{suite.difficulty}/{scene.split}/{scene.name}"
         for frame in scene.frames:
-            crop = request.rules.crop == "object" and frame.focus > 0
+            crop = "object" in request.rules.crop and frame.focus > 0
             image = f"{base}/{frame.view:02d}{'#object' if crop else ''}"
             framing = _framing(shard.path, frame, suite.preset.size, request.rules, crop)
             found.append(Stored(shard.path, scene, frame, base, image, framing))
