@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midvision.zoo.card import (
     IMAGENET,
@@ -17,6 +17,7 @@ from midvision.zoo.card import (
     Source,
     Unknown,
 )
+from midvision.zoo.published import published
 
 # Its list of 22 models on ImageNet-1K, with their paradigms.
 PAPER_LIST = "arXiv 2411.17474"
@@ -84,7 +85,7 @@ def card_of(publisher: Publisher, told: Told) -> Card:
     at = publisher.repository
     network, words = ("vit_base_patch16_224", VITB16) if told.transformer else ("resnet50", RESNET50)
     none = Unknown("no other assignment is named")
-    return Card(
+    card = Card(
         id=told.id,
         title=f"{told.method} {'ViT-B/16' if told.transformer else 'ResNet-50'}",
         route=FromFile(network, told.layout),
@@ -111,6 +112,7 @@ def card_of(publisher: Publisher, told: Told) -> Card:
         oddities=told.oddities,
         weights_options=told.weights_options,
     )
+    return replace(card, **published(told.id))
 
 
 def file_at(publisher: Publisher, url: str, *mirrors: str) -> Source:

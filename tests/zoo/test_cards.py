@@ -82,7 +82,7 @@ def test_fields_of_a_card() -> None:
     assert set(FACTS) <= {entry.name for entry in fields(Card)}
     assert not required & {"oddities"}
     card = CARDS["dino_vitb16"]
-    assert card.unknowns().keys() >= {"sha256", "knn_top1"} and "reference_reading" not in card.unknowns()
+    assert card.unknowns().keys() >= {"sha256", "revision"} and "reference_reading" not in card.unknowns()
     assert card.as_dict()["pixels"]["value"]["mean"] == (0.485, 0.456, 0.406)
 
 

@@ -197,3 +197,17 @@ def test_options_are_part_of_what_is_computed() -> None:
     card = CARDS["slip_vits16"]
     assert isinstance(card.route, FromFile) and card.route.options == {"num_heads": 12}
     assert network_key(card, card.route) != network_key(card, replace(card.route, options={}))
+
+
+def test_published_accuracies_are_of_cards_and_plausible() -> None:
+    from midvision.zoo.published import ROWS
+
+    assert set(ROWS) <= set(CARDS)
+    for card in CARDS.values():
+        for fact in (card.linear_top1, card.knn_top1):
+            assert isinstance(fact, Unknown) or (20 < fact.value < 100 and "github.com" in fact.source), card.id
+        if isinstance(card.paper, Known) and isinstance(card.year, Known):
+            assert card.paper.value.startswith(f"arXiv {card.year.value - 2000:02d}")
+    # Three rows as their publishers print them.
+    rows = {"jigsaw_resnet50": 48.57, "dino_vitb16": 78.2, "dinov2_vitg14_reg": 87.1}
+    assert {name: CARDS[name].linear_top1.value for name in rows} == rows  # type: ignore[union-attr]
