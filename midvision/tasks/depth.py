@@ -184,6 +184,10 @@ def _scene_protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, P
 
 
 SCENE_PROTOCOLS = _scene_protocols(ImageRules(crop="centre_square"), ImageRules())
+NYU_PROTOCOLS = _scene_protocols(
+    ImageRules(crop="centre_square", image_size=(480, 480), selection="reference"),
+    ImageRules(crop="centre_square", image_size=(480, 480)),
+)
 
 
 def _object_protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protocol]:
@@ -236,5 +240,6 @@ TASKS = (
     _task("depth", "Scene depth", "depth", None, ControlBounds(0.8, 0.05)),
     _task("synth-depth", "Scene depth", "depth", "synthetic", ControlBounds(0.8, 0.05)),
     _task("synth-object-depth", "Object depth", "object-depth", "synthetic", ControlBounds(0.9, 0.05)),
+    _task("nyu-depth", "Scene depth", "depth", "nyu", ControlBounds(0.8, 0.05), NYU_PROTOCOLS),
     _task("navi-depth", "Object depth", "object-depth", "navi", ControlBounds(0.9, 0.05), NAVI_PROTOCOLS),
 )

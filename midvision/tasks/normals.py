@@ -134,6 +134,10 @@ def _protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protoco
 
 
 PROTOCOLS = _protocols(ImageRules(crop="centre_square"), ImageRules())
+NYU_PROTOCOLS = _protocols(
+    ImageRules(crop="centre_square", image_size=(480, 480), selection="reference"),
+    ImageRules(crop="centre_square", image_size=(480, 480)),
+)
 NAVI_PROTOCOLS = _protocols(reference_objects(OBJECT_FRAME), ImageRules(crop="object", image_size=OBJECT_FRAME))
 
 
@@ -159,5 +163,6 @@ def _task(name: str, data_set: str | None, protocols: Mapping[str, Protocol] = P
 TASKS = (
     _task("normals", None),
     _task("synth-normals", "synthetic"),
+    _task("nyu-normals", "nyu", NYU_PROTOCOLS),
     _task("navi-normals", "navi", NAVI_PROTOCOLS),
 )
