@@ -1,7 +1,7 @@
 # The long proofs, one target per line of the acceptance list. Each has a scaled-down twin in the suite.
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
-         zoo-files zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families
+         zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -22,6 +22,7 @@ accept-report:      ; $(PROVE) tests/browser
 accept-mutations:   ; $(BIN)/python tests/accept/mutations.py
 accept-light:       ; $(PROVE) tests/contracts/test_rooms.py tests/cli -k "light or help or rooms or doors or short"
 accept-zoo-files:   ; $(PROVE) tests/accept/test_zoo_files.py tests/zoo/test_published_cases.py
+accept-zoo-cards:   ; $(PROVE) tests/accept/test_zoo_beyond.py tests/zoo/test_cards_beyond.py tests/zoo/test_cards.py
 accept-zoo-load:    ; $(BIN)/python benchmarks/load.py
 accept-zoo-hostile: ; $(PROVE) tests/zoo/test_hostile_files.py tests/zoo/test_read.py
 accept-zoo-fetch:   ; $(PROVE) tests/zoo/test_fetch_http.py tests/zoo/test_fetch_cards.py tests/cli/test_models_commands.py
