@@ -215,7 +215,7 @@ def measured_signs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], what: str) ->
         found, valid = normals_from_depth(known, K, known > 0, radius=4)
         stored = normals.astype(np.float32)
         length = np.linalg.norm(stored, axis=-1, keepdims=True)
-        stored = stored / np.where(length > OFF_LENGTH, length, np.inf)
+        stored /= np.where(length > OFF_LENGTH, length, np.float32(np.inf))
         both = valid[0].numpy() & (length[..., 0] > OFF_LENGTH)
         ours, theirs = found.permute(1, 2, 0).numpy()[both], stored[both]
         count += len(ours)

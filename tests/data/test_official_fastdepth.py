@@ -52,7 +52,8 @@ def test_both_packagings_give_depth_and_say_that_there_are_no_normals(
                 tar.add(path, path.relative_to(folder / part).as_posix())
     second = document(capsys, "prepare", "nyu-fastdepth", *words, "--again", "--from", *shards)
     assert second["content"] == first["content"]
-    assert main(["show", "depth", "--data", "nyu-fastdepth", "-o", str(tmp_path / "show.html"), "-n", "1"]) == 0
+    where = f"nyu-fastdepth:{root / 'nyu-fastdepth'}"
+    assert main(["show", "depth", "--data", where, "-o", str(tmp_path / "show.html"), "-n", "1"]) == 0
 
 
 def test_a_frame_cut_short_is_one_message(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,7 +167,7 @@ DATA = DataCard(
             Source("val-*.tar", "test shards of Hugging Face, instead", needed=False),
         ),
         decisions={
-            "tasks": "depth alone, by --task depth --data nyu-fastdepth; there are no normals in this packaging",
+            "tasks": "depth alone: -t depth --data nyu-fastdepth:COPY, COPY being the prepared folder; it has no normals",
             "depth": "filled, not raw: not comparable to nyu-depth",
         },
         counts={"test": 654},
