@@ -167,7 +167,7 @@ DATA = DataCard(
             Source("val-*.tar", "test shards of Hugging Face, instead", needed=False),
         ),
         decisions={
-            "tasks": "depth alone: -t depth --data nyu-fastdepth:COPY, COPY being the prepared folder; it has no normals",
+            "tasks": "depth alone: -t depth --data nyu-fastdepth:COPY, COPY being the prepared folder; no normals",
             "depth": "filled, not raw: not comparable to nyu-depth",
         },
         counts={"test": 654},
