@@ -21,12 +21,14 @@ from midvision.extraction.truth_maps import DENSE_CHANNELS, PLACE_CHANNELS, Keyp
 from midvision.extraction.truth_vectors import label_vectors, triplet_vectors
 
 ORACLE, SHUFFLED_ORACLE = "control/oracle", "control/shuffled-oracle"
-VERSION = "2"
+VERSION = "3"
 """Of the features; part of the key, so that a cache never serves those of another version."""
 CHANNELS, STRIDE, LAYERS = 128, 16, 4
 HALF = CHANNELS // 2
 QUIET = 0.01
 """Scale of dense truth in the last map, where the places' cosines decide."""
+STRONG = 60.0
+"""Scale of dense truth elsewhere: its few channels must move 256 depth bins in a trained probe's few steps."""
 LOUD = 10.0
 """Length of triplet directions, so that class codes of the same image cannot turn a choice."""
 
@@ -100,7 +102,7 @@ class OracleEncoder:
         block = torch.zeros((CHANNELS, *grid.size))
         dense = block[PLACE_CHANNELS : PLACE_CHANNELS + DENSE_CHANNELS] if last else block[:DENSE_CHANNELS]
         for content, item in self._dense.get(name, ()):
-            dense += dense_truth(content, item, grid) * (QUIET if last else 1.0)
+            dense += dense_truth(content, item, grid) * (QUIET if last else STRONG)
         place = self._places.get(name)
         if last and place is not None:
             block[:PLACE_CHANNELS] = place.map(name, grid)

@@ -29,7 +29,7 @@ from midvision.core.items import (
     View,
 )
 from midvision.encoders.plan import make_plan
-from midvision.extraction.controls import CHANNELS, OracleEncoder
+from midvision.extraction.controls import CHANNELS, STRONG, OracleEncoder
 from midvision.extraction.nearest import two_nearest
 from midvision.extraction.shuffle import other_images
 from midvision.geometry.camera import apply_homography, project
@@ -87,7 +87,7 @@ def test_dense_truth_is_the_mean_of_each_cell() -> None:
         for row, column in ((0, 0), (3, 5), (13, 13)):
             cell = (slice(None), slice(16 * row, 16 * row + 16), slice(16 * column, 16 * column + 16))
             metres, valid = target.values[cell], target.valid[cell]
-            block = found.maps[0][number, :, row, column]
+            block = found.maps[0][number, :, row, column] / STRONG
             if valid.any():
                 everything = depth[number].target()
                 near, far = (pick(everything.values[everything.valid]) for pick in (torch.min, torch.max))
@@ -101,7 +101,7 @@ def test_dense_truth_is_the_mean_of_each_cell() -> None:
                 # The corner's four cells have no depth; the nearest cells that have some stand in.
                 assert block[4] == block[8] == 0
                 near_by = {(0, 0): ((0, 2), (2, 0))}[row, column]
-                assert any(torch.equal(block[:4], found.maps[0][number, :4, r, c]) for r, c in near_by)
+                assert any(torch.equal(block[:4], found.maps[0][number, :4, r, c] / STRONG) for r, c in near_by)
             assert float(block[4]) == pytest.approx(float(valid.float().mean()), abs=1e-4)
             assert float(block[9]) == pytest.approx(float(masks[number].target().values[cell].mean()), abs=1e-4)
     assert found.maps[0][:, 11:].abs().max() == 0
@@ -360,4 +360,4 @@ def test_any_input_size(size: int) -> None:
     encoder = OracleEncoder().for_dataset(dataset(depth, ["im0"], "depth"))
     found = features(encoder, ["im0"], plan_of(encoder, size))
     assert found.maps[0].shape[-1] == size // 16
-    assert float(found.maps[0][0, 1, -1, -1]) == pytest.approx(3.0, abs=0.5)
+    assert float(found.maps[0][0, 1, -1, -1]) / STRONG == pytest.approx(3.0, abs=0.5)
