@@ -113,7 +113,9 @@ def openmmlab(source: Path, model: str) -> Reference:
     backbone = whole.backbone
 
     def preprocess(images: Tensor) -> Tensor:
-        pixels: Tensor = whole.data_preprocessor({"inputs": [images[:, [2, 1, 0]] * 255]})["inputs"][0]
+        pixels: Tensor = whole.data_preprocessor({"inputs": [images[:, [2, 1, 0]] * 255], "data_samples": None})[
+            "inputs"
+        ][0]
         return pixels
 
     def run(pixels: Tensor) -> Found:

@@ -68,7 +68,7 @@ CARDS = (
             _MSN_FILE,
             epochs=Known(epochs, _MSN_AT),
             weights_options=("target", "context"),
-            positions=Unknown("the publisher's rule (bicubic by scale, no tenth, no antialiasing) is not offered"),
+            positions=Known("bicubic", "github.com/facebookresearch/msn src/deit.py: by scale, without a tenth"),
             oddities=(Known("A conversion at the Hugging Face hub states Apache-2.0.", "facebook/vit-msn-base"),),
         )
         for id, words, network, patch, file, epochs in _MSN_ROWS

@@ -18,6 +18,7 @@ _MAE = Family(
     pixels=Known(IMAGENET, TIMM),
     **arxiv("2111.06377", _AT),
 )
+_POSITIONS = Known("bicubic", "github.com/facebookresearch/mae util/pos_embed.py, of the stored table for fine-tuning")
 _EARLY = Known(ReferenceReading(block_shift=-1), f"{PROBE_CODE} mae.py:217")
 
 _VC1_AT = "github.com/facebookresearch/eai-vc MODEL_CARD.md"
@@ -44,6 +45,7 @@ CARDS = (
         linear_top1=Known(76.0, _TABLE),
         knn_top1=NO_KNN,
         reference_reading=_EARLY,
+        positions=_POSITIONS,
     ),
     from_timm(
         _MAE,
@@ -53,6 +55,7 @@ CARDS = (
         linear_top1=Known(77.2, _TABLE),
         knn_top1=NO_KNN,
         reference_reading=_EARLY,
+        positions=_POSITIONS,
     ),
     *(
         from_file(

@@ -44,7 +44,7 @@ def _card(family: Family, id: str, folder: str, run: str, ending: str, epochs: i
         sha256=hash_in_name(ending.partition("-")[2], _AT),
         epochs=Known(epochs, family.at),
         linear_top1=Known(linear, family.at),
-        positions=_STORED,
+        positions=Known("bicubic", f"{_AT}: its transformers are those of github.com/open-mmlab/mmpretrain"),
     )
 
 
