@@ -40,10 +40,12 @@ def look_at(eye_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return R, -R @ eye_mm
 
 
-def scan(turn_deg: float, size: tuple[int, int] = SIZE, shift_mm: float = 0.0, tint: int = 0) -> Scan:
-    """The ellipsoid seen from 600 mm away after a turn about its upright axis; `shift_mm` moves it sideways."""
+def scan(
+    turn_deg: float, size: tuple[int, int] = SIZE, shift_mm: float = 0.0, tint: int = 0, away_mm: float = 600.0
+) -> Scan:
+    """The ellipsoid seen from `away_mm` after a turn about its upright axis; `shift_mm` moves it sideways."""
     angle = np.radians(turn_deg)
-    R, t = look_at(600 * np.array([np.sin(angle), 0.35, -np.cos(angle)]))
+    R, t = look_at(away_mm * np.array([np.sin(angle), 0.35, -np.cos(angle)]))
     t = t + np.array([shift_mm, 0.0, 0.0])
     height, width = size
     focal = FOCAL_PX * min(size) / SIZE[0]
@@ -113,10 +115,16 @@ def build_navi(root: Path, release: str = "1.5", wild: int = 5, views: int = 4) 
     mark = "_" if release == "1.5" else "-"
     for place, name in enumerate(("3d_dollhouse_sink", "bottle_vitamin_d")):
         turns = np.linspace(-70, 70, wild) + 7 * place
-        scans = [scan(turn, (160, 120) if n == 1 else SIZE, 18.0 * (n % 2), 10 * n) for n, turn in enumerate(turns)]
+        scans = [
+            scan(turn, (160, 120) if n == 1 else SIZE, 18.0 * (n % 2), 10 * n, 450 + 110 * n)
+            for n, turn in enumerate(turns)
+        ]
         write_scene(top / name / "wild_set", name, scans, turned=(1,))
         for number in range(2):
-            around = [scan(turn, tint=30) for turn in np.linspace(-80, 60, views) + 11 * number]
+            around = [
+                scan(turn, tint=30, away_mm=430 + 170 * n)
+                for n, turn in enumerate(np.linspace(-80, 60, views) + 11 * number)
+            ]
             write_scene(top / name / f"multiview{mark}{number:02d}{mark}pixel_4a", name, around)
         (top / name / "3d_scan").mkdir()
         (top / name / "3d_scan" / f"{name}.obj").write_text("v 0 0 0\n")
