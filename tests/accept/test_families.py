@@ -10,8 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from families import FAMILIES
+from family_page import PAGE, page, read_record
 from family_walk import bounds_broken, walk
-from walk_families import PAGE, facts, page, read_record
+from walk_families import facts
 
 from midvision.core.errors import EncoderError
 
@@ -28,12 +29,12 @@ def test_the_page_is_what_was_recorded() -> None:
 @pytest.mark.parametrize("name", RECORD)
 def test_family(name: str) -> None:
     entry = RECORD[name]
-    if not entry["works"]:
+    if "error" in entry:
         with pytest.raises(EncoderError) as caught:
             walk(FAMILIES[name])
         assert str(caught.value) == entry["error"]
         return
     walked = walk(FAMILIES[name])
-    assert bounds_broken(walked) == []
+    assert bool(bounds_broken(walked)) != entry["works"]
     told = facts(walked)
     assert {key: told[key] for key in FACTS} == {key: entry[key] for key in FACTS}

@@ -8,7 +8,7 @@ from family_walk import Family
 
 # Networks of many sizes, and networks that timm rebuilds for a size.
 _TIMM = (
-    "test_resnet test_convnext test_nfnet test_mambaout test_efficientnet test_byobnet test_vit test_vit2 test_vit3 "
+    "test_convnext test_nfnet test_mambaout test_efficientnet test_vit test_vit2 test_vit3 "
     "starnet_s050 mobilenetv3_small_050 mnasnet_small lcnet_035 mobilevit_xxs mobilevitv2_050 edgenext_xx_small "
     "ghostnet_050 ghostnetv3_050 repghostnet_050 dla46_c regnetx_002 regnety_002 fasternet_t0 efficientvit_b0 "
     "efficientvit_m0 iformer_t lcnetv2_small swiftformer_xs inception_next_atto fastvit_t8 pvt_v2_b0 "
@@ -52,13 +52,14 @@ _HF: dict[str, dict[str, Any]] = {
     "DINOv3ViT": {**_P16, "num_register_tokens": 4}, "DINOv3ConvNext": _STAGES, "IJepa": _P16, "ViTMAE": _P16,
     "ViTMSN": _P16, "SiglipVision": _P16, "CLIPVision": _P16, "ChineseCLIPVision": _P16, "MLCDVision": _P16,
     "Aimv2Vision": _P16, "Pixio": _P16, "MetaClip2Vision": _P16, "AltCLIPVision": _P16, "BlipVision": _P16,
-    "CLIPSegVision": _P16, "FlavaImage": _P16, "Yolos": _P16, "DPT": _P16, "VitDet": {**_P16, "window_size": 0},
+    "CLIPSegVision": _P16, "FlavaImage": _P16, "Yolos": {**_P16, "image_size": [64, 64]},
+    "DPT": _P16, "VitDet": {**_P16, "window_size": 0},
     "Siglip2Vision": {**_P16, "num_patches": 16}, "Timesformer": _P16, "VideoMAE": _P16, "Vivit": _S,
     "ResNet": {**_STAGES, "embedding_size": 16}, "ConvNext": _STAGES, "ConvNextV2": _STAGES,
     "Swin": {**_SHIFTED, "window_size": 4}, "Swinv2": {**_SHIFTED, "window_size": 4},
     "DonutSwin": {**_SHIFTED, "window_size": 4}, "FocalNet": {"embed_dim": 16, "depths": [1, 1, 1, 1]},
     "RegNet": {**_STAGES, "embedding_size": 16, "groups_width": 16},
-    "Bit": {"depths": [1, 1, 1, 1], "hidden_sizes": [32, 64, 64, 128], "embedding_size": 32},
+    "Bit": {"num_groups": 8, "depths": [1, 1, 1, 1], "hidden_sizes": [32, 64, 64, 128], "embedding_size": 32},
     "MobileNetV1": {"depth_multiplier": 0.25}, "MobileNetV2": {"depth_multiplier": 0.35}, "MobileViT": {},
     "MobileViTV2": {"width_multiplier": 0.5}, "Segformer": {}, "GLPN": {}, "PvtV2": {}, "Pvt": {},
     "EfficientNet": {"width_coefficient": 0.5, "depth_coefficient": 0.5}, "SwiftFormer": {}, "Levit": {},
@@ -74,6 +75,8 @@ def _timm(arch: str) -> Family:
 
 
 def _transformers(model: str, settings: dict[str, Any]) -> Family:
+    if model == "Aimv2Vision":  # has positions for its own size only
+        return Family(f"transformers/{model}", model, ((64, 64), (96, 160)), "transformers", settings)
     sizes = ((112, 112), (84, 140)) if settings.get("patch_size") == 14 else ((128, 128), (96, 160))
     return Family(f"transformers/{model}", model, sizes, "transformers", settings)
 
