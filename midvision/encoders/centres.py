@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
 
+from midvision.core.errors import EncoderError
 from midvision.core.seeds import torch_generator
 
 ReadMaps = Callable[[Tensor], Sequence[Tensor]]
 
 
 def rerandomise(network: nn.Module, generator: torch.Generator) -> None:
-    """Fresh Gaussian weights of the same spread in place: one small random kernel alone leans to a side."""
+    """Fresh Gaussian weights of the same spread in place: one small random kernel alone leans to a side.
+
+    Constants (gains, layer scales, single numbers) have no spread and stay.
+    """
     with torch.no_grad():
         for weights in network.parameters():
-            if weights.ndim > 1:
-                weights.copy_(torch.randn(weights.shape, generator=generator) * weights.std())
+            if weights.ndim > 1 and (spread := float(weights.std(correction=0))) > 0:
+                weights.copy_(torch.randn(weights.shape, generator=generator) * spread)
 
 
 def gradient_centroids(
@@ -40,13 +45,14 @@ def gradient_centroids(
 
 
 def measured_first_centres(
-    read: ReadMaps, size: tuple[int, int], strides: Sequence[int], draws: int = 4
+    read: ReadMaps, size: tuple[int, int], strides: Sequence[int], draws: int = 16
 ) -> list[float]:
     """First cell centres of all layers, in input pixels.
 
     Each layer is measured against the one before it, in whose cells the truth is a multiple of a
     half (the middle of an even or odd kernel), so that measuring errors cannot add up. Where a map
-    handed out is not the one computed on (a permuted copy), pixels take its place.
+    handed out is not the one computed on (a permuted copy), pixels take its place. `read` should draw
+    its weights anew: in narrow networks many draws are needed, projections of one draw lean alike.
     """
     generator = torch_generator("cell centres", *size)
     seen: list[list[Tensor]] = [[] for _ in strides]
@@ -76,7 +82,7 @@ def snap(centre: float, stride: float) -> float:
     return near if abs(near - centre) <= max(0.25, 0.06 * stride) else round(centre * 2) / 2
 
 
-def _looked_at(values: Tensor, source: Tensor, generator: torch.Generator, projections: int = 8) -> Tensor:
+def _looked_at(values: Tensor, source: Tensor, generator: torch.Generator, projections: int = 2) -> Tensor:
     """Squared gradients of the two middle cells of `values` with respect to `source`: `[2, H, W]`."""
     cells = _middle_cells(values.shape[2], values.shape[3])
     summed = [torch.zeros(source.shape[2:], dtype=torch.float64) for _ in cells]
@@ -105,6 +111,12 @@ def _first_centre(weights: Tensor, stride: float) -> float:
         centroid = _centroid((seen - seen.median()).clamp_min(0).square())
         offset = centroid - torch.tensor(cell, dtype=torch.float64) * stride
         found.append((float((centroid - middle).abs().max()), float(offset.mean())))
+    if not all(isfinite(offset) for _, offset in found):
+        raise EncoderError(
+            "Where the cells of this network look cannot be measured: they answer to no pixel.",
+            "Maps that depend on the image are expected.",
+            "Choose another network, or wrap it yourself with midvision.wrap.",
+        )
     closest = min(distance for distance, _ in found)
     votes = [offset for distance, offset in found if distance <= closest + 0.1 * stride]
     return sum(votes) / len(votes)

@@ -95,6 +95,9 @@ class HFBackbone(nn.Module):
         self._config: Any = inner.config
         if hasattr(self._config, "mask_ratio"):
             self._config.mask_ratio = 0.0
+        # Swin shrinks its windows in place for small images and never grows them again.
+        windowed = [part for part in self.network.modules() if hasattr(part, "set_shift_and_window_size")]
+        self._windows: list[tuple[Any, Any, Any]] = [(part, part.shift_size, part.window_size) for part in windowed]
         self._has_class, self._registers = _count_prefix(self.network, self._config)
         self.info = self._look(statistics)
 
@@ -115,13 +118,15 @@ class HFBackbone(nn.Module):
             # Masked autoencoders shuffle their tokens by this noise even when they mask nothing.
             count = (pixels.shape[2] // self._config.patch_size) * (pixels.shape[3] // self._config.patch_size)
             wishes["noise"] = torch.arange(count, device=pixels.device).expand(len(pixels), -1).float()
+        for part, shift, window in self._windows:
+            part.shift_size, part.window_size = shift, window
         try:
             output = self.network(pixel_values=pixels, **wishes)
         except (ValueError, TypeError, RuntimeError) as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
             raise EncoderError(
-                f"transformers' {self.name} cannot take images of {tuple(pixels.shape[2:])}: {error}",
+                f"transformers' {self.name} cannot take images of {tuple(pixels.shape[2:])} ({error}).",
                 "A vision model that takes pixel_values of any size is expected.",
                 "Choose its native size with --image-size, or another model.",
             ) from error
@@ -130,7 +135,8 @@ class HFBackbone(nn.Module):
             raise EncoderError(f"transformers' {self.name} hands out no hidden states.", "One per layer is needed.")
         stages = len(getattr(self._config, "depths", None) or getattr(self._config, "hidden_sizes", None) or ())
         if states[0].ndim == 3 or not stages:
-            return states[1:] if states[0].ndim == 3 else states
+            blocks = getattr(self._config, "num_hidden_layers", None)
+            return states[1:] if states[0].ndim == 3 or len(states) - 1 == blocks else states
         return states if self._config.model_type == "resnet" else states[len(states) - stages :]
 
     def _norm(self, state: Tensor) -> Tensor:
@@ -210,7 +216,9 @@ class HFBackbone(nn.Module):
 
 def _count_prefix(network: nn.Module, config: Any) -> tuple[bool, int]:
     """Class token and other extra tokens, from the parameters that hold them."""
-    names = {name.rsplit(".", 1)[-1] for name, _ in network.named_parameters()}
+    # A class token in a pooling head is no token of the blocks.
+    paths = [name.split(".") for name, _ in network.named_parameters()]
+    names = {path[-1] for path in paths if "head" not in path}
     registers = int(getattr(config, "num_register_tokens", 0) or 0) if "register_tokens" in names else 0
     return bool(names & {"cls_token", "class_embedding"}), registers + int("distillation_token" in names)
 

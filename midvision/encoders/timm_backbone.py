@@ -11,6 +11,9 @@ from typing import Any
 import timm
 import torch
 from timm.models.convnext import ConvNeXt
+from timm.models.efficientnet import EfficientNet
+from timm.models.mobilenetv3 import MobileNetV3
+from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.swin_transformer_v2 import SwinTransformerV2
@@ -210,7 +213,7 @@ class TimmBackbone(nn.Module):
         """By construction for the common families; measured on a random twin, once, for the others."""
         if _is_patchify(self.network):
             return [stride / 2 for stride in strides]
-        if _is_plain_resnet(self.network):
+        if _is_evenly_padded(self.network):
             return [0.5] * len(strides)
         if len(set(strides)) == 1:
             return self._measured(strides[:1]) * len(strides)
@@ -262,9 +265,9 @@ def _is_patchify(network: nn.Module) -> bool:
     return one_scale and isinstance(projection, nn.Conv2d) and projection.kernel_size == projection.stride
 
 
-def _is_plain_resnet(network: nn.Module) -> bool:
+def _is_evenly_padded(network: nn.Module) -> bool:
     """Every step down is an odd, evenly padded kernel: the cell stays on the first pixel's centre."""
-    if not isinstance(network, ResNet):
+    if not isinstance(network, ResNet | EfficientNet | MobileNetV3 | RegNet):
         return False
     steps = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d) and _pair(m.stride) != (1, 1)]
     even = any(isinstance(m, nn.AvgPool2d) for m in network.modules())

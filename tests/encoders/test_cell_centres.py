@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from midvision.encoders.centres import gradient_centroids, measured_first_centres, snap
+from midvision.core.errors import EncoderError
+from midvision.encoders.centres import gradient_centroids, measured_first_centres, rerandomise, snap
 
 
 def one_sided(inside: int, outside: int) -> nn.Module:
@@ -56,3 +57,17 @@ def test_centroid_of_one_pixel() -> None:
 )
 def test_snapping(measured: float, stride: float, exact: float) -> None:
     assert snap(measured, stride) == exact
+
+
+def test_constants_stay_when_weights_are_drawn_anew() -> None:
+    """One number, or a gain of ones, has no spread: drawn anew it would be nothing, or no number."""
+    module = nn.ParameterList([torch.full((1, 1), 2.0), torch.ones(4, 1, 1), torch.randn(4, 4)])
+    before = module[2].detach().clone()
+    rerandomise(module, torch.Generator().manual_seed(0))
+    assert float(module[0]) == 2.0 and torch.equal(module[1], torch.ones(4, 1, 1))
+    assert bool(torch.isfinite(module[2]).all()) and not torch.equal(module[2], before)
+
+
+def test_maps_that_answer_to_no_pixel_are_told() -> None:
+    with pytest.raises(EncoderError, match="cannot be measured"):
+        measured_first_centres(lambda pixels: [pixels[:, :, ::8, ::8] * 0], (32, 32), [8])

@@ -114,3 +114,20 @@ def test_unknown_statistics_are_not_guessed(tmp_path: Path) -> None:
 def test_not_on_this_machine(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be opened"):
         mv.load_model(f"transformers:{tmp_path}/absent", random_init=True)
+
+
+def test_a_small_image_leaves_a_shifted_window_network_as_it_was() -> None:
+    """transformers' Swin shrinks its windows in place, so what it saw before would change its answers."""
+    settings = {"embed_dim": 8, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4, "image_size": 64}
+    net = build("Swin", **settings)
+    pixels = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = net.read(pixels, [0, 1], False).maps
+        net.read(torch.randn(1, 3, 32, 32), [0, 1], False)
+        after = net.read(pixels, [0, 1], False).maps
+    assert all(torch.equal(one, other) for one, other in zip(before, after))
+
+
+def test_a_class_token_in_a_pooling_head_is_none_of_the_blocks() -> None:
+    net = build("Aimv2Vision", **SMALL, patch_size=16)
+    assert (net.info.has_class_token, net.info.register_tokens) == (False, 0)
