@@ -80,14 +80,14 @@ def _sample(dataset: Dataset, item: KeypointPairItem, found: Tensor, radius_px: 
     }
 
 
-TASKS = (
-    Task(
-        name="keypoints",
+def _task(name: str, data_set: str | None) -> Task:
+    return Task(
+        name=name,
         title="Semantic keypoints",
         question="Which point of this animal is which point of that one?",
         level="mid",
         content="keypoint-pairs",
-        data_set=None,
+        data_set=data_set,
         layers=(-1,),
         maps=True,
         pooled="none",
@@ -100,5 +100,7 @@ TASKS = (
         ),
         learner=None,
         scorer=scorer,
-    ),
-)
+    )
+
+
+TASKS = (_task("keypoints", None), _task("spair-keypoints", "spair"))

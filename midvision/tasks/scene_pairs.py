@@ -71,4 +71,5 @@ TASKS = (
     _task("scene-pairs", None, (480, 640)),
     _task("synth-scene-pairs", "synthetic", None),
     _task("scannet-pairs", "scannet", (480, 640)),
+    _task("hpatches-pairs", "hpatches", (480, 640)),
 )

@@ -112,15 +112,19 @@ def read_homography(path: Path, centre: float) -> Tensor:
 
 
 def _item(a: Framed, b: Framed, path: Path, options: Options) -> PairItem:
+    everywhere = options.choice("takes_part", TAKES_PART, TAKES_PART[0]) == "all"
+    return planar_item(a, b, read_homography(path, options.centre(DATA.pixel_centre or 0.0)), everywhere)
+
+
+def planar_item(a: Framed, b: Framed, full: Tensor, everywhere: bool = False) -> PairItem:
+    """The pair whose photographs `full [3, 3]` joins; `everywhere`: also pixels that only one of them shows."""
     import torch
 
     from midvision.core.items import Homography, PairItem
     from midvision.data.frames import frame_transform
 
-    full = read_homography(path, options.centre(DATA.pixel_centre or 0.0))
     to_a, to_b = (frame_transform(frame.framing().box, frame.size) for frame in (a, b))
     planar = Homography(to_b @ full @ torch.linalg.inv(to_a))
-    everywhere = options.choice("takes_part", TAKES_PART, TAKES_PART[0]) == "all"
     views = (
         _view(a, None if everywhere else planar.b_from_a),
         _view(b, None if everywhere else torch.linalg.inv(planar.b_from_a)),
