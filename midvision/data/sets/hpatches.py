@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midvision.core.items import Dataset
     from midvision.data.archives import Shelf
     from midvision.data.manifest import Copy
+    from midvision.data.photos import Photo
 
 FILE = "hpatches-sequences-release.tar.gz"
 SEQUENCE = re.compile(r"^([iv]_[^/]+)/1\.ppm$")
@@ -62,7 +63,7 @@ def open_hpatches(request: Request) -> Dataset:
     listed = copy.ids(options.text("test") or "test") if request.split == "test" else ()
     need_items(list(listed), request, "Planar pairs need no training, so all are in the test split.")
     ids = spread(listed, request.limit, lambda id: id[0], lambda id: id.split("/")[0])
-    photos = {}
+    photos: dict[str, Photo] = {}
     for sequence, other in (id.split("/1-") for id in ids):
         for name in (f"{sequence}/1", f"{sequence}/{other}"):
             photos.setdefault(name, photo_of(copy, f"{name}.ppm", name, f"hpatches/{sequence}"))
