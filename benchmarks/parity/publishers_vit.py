@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,11 @@ def openmmlab(source: Path, model: str) -> Reference:
         config.model.backbone.out_indices = (0, 1, 2, 3)
     whole = MODELS.build({**config.model, "data_preprocessor": config.data_preprocessor})
     backbone = whole.backbone
+    # A copy: the network is filled with random numbers, and its own preprocessor's statistics with it.
+    preprocessor = deepcopy(whole.data_preprocessor)
 
     def preprocess(images: Tensor) -> Tensor:
-        pixels: Tensor = whole.data_preprocessor({"inputs": [images[:, [2, 1, 0]] * 255], "data_samples": None})[
-            "inputs"
-        ][0]
+        pixels: Tensor = preprocessor({"inputs": [images[:, [2, 1, 0]] * 255], "data_samples": None})["inputs"][0]
         return pixels
 
     def run(pixels: Tensor) -> Found:
