@@ -6,20 +6,18 @@ The same plain data as `plain_pickle.py` reads, and the same refusals. An array 
 
 from __future__ import annotations
 
-import io
 import pickle
 import struct
 import tempfile
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from midvision.core.errors import DataError
 from midvision.core.places import cannot_write, data_dir
-from midvision.data.plain_arrays import ArrayRecord, NumberType, Refused, rebuild_number, settled
-from midvision.data.plain_pickle import CHUNK, _latin_bytes, _Unpacked, _with_text_keys
+from midvision.data.plain_arrays import ArrayRecord, NumberType, Refused, rebuild_number
+from midvision.data.plain_pickle import CHUNK, PlainRules, load_plain
 
 SPILL_BYTES = 2**20
 
@@ -50,21 +48,7 @@ class LargeArray:
 
 def read_large_pickle(stream: IO[bytes], what: str, most_bytes: int) -> Any:
     """The data in `stream`, with large arrays as `LargeArray`; `what` names the file in errors."""
-    try:
-        plain = _Large(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load()
-        return _with_text_keys(settled(plain))
-    except Refused as error:
-        raise DataError(
-            f"{what} asks for {error.name} to be run, so it was not loaded.",
-            "A pickle of plain data and numpy arrays was expected.",
-            "Fetch the official file again.",
-        ) from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OSError) as error:
-        raise DataError(
-            f"{what} is damaged or cut short ({str(error) or 'it ends too early'}).",
-            "A pickle of plain data and numpy arrays was expected.",
-            "Fetch the official file again.",
-        ) from error
+    return load_plain(_Large, stream, what, most_bytes)
 
 
 class _Record(ArrayRecord):
@@ -102,34 +86,20 @@ def _rebuild_from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> Any:
     return kind.values(data).reshape(shape, order="F" if column_first else "C")
 
 
-_STAND_INS = {
-    "numpy.ndarray": _Record,
-    "numpy.dtype": NumberType,
-    "multiarray._reconstruct": _rebuild,
-    "multiarray.scalar": rebuild_number,
-    "numeric._frombuffer": _rebuild_from_buffer,
-}
-
-
-class _Large(pickle._Unpickler):  # type: ignore[name-defined, misc]
+class _Large(PlainRules, pickle._Unpickler):  # type: ignore[name-defined, misc]
     """Python's own unpickler in Python: the compiled one cannot be kept from holding a string as a whole."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    stand_ins: ClassVar[Mapping[str, Any]] = {
+        "numpy.ndarray": _Record,
+        "numpy.dtype": NumberType,
+        "multiarray._reconstruct": _rebuild,
+        "multiarray.scalar": rebuild_number,
+        "numeric._frombuffer": _rebuild_from_buffer,
+    }
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, encoding="bytes")
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("_codecs", "encode"):
-            return _latin_bytes
-        if found := _STAND_INS.get(f"{module}.{name}".removeprefix("numpy.core.").removeprefix("numpy._core.")):
-            return found
-        raise Refused(f"{module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise Refused(f"the outside object {pid!r}")
 
     def get_extension(self, code: int) -> Any:
         raise Refused(f"the extension {code}")

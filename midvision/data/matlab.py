@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CACHE_BYTES = 64 * 2**20
+AGAIN = "Fetch the official file again."
 
 
 @contextmanager
@@ -30,9 +31,7 @@ def open_hdf5(source: Path | IO[bytes], what: str, expected: str) -> Iterator[An
         with h5py.File(source, "r", rdcc_nbytes=CACHE_BYTES) as file:
             yield file
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{what} cannot be read ({_short(error)}).", expected, "Fetch the official file again.") from (
-            error
-        )
+        raise DataError(f"{what} cannot be read ({_short(error)}).", expected, AGAIN) from error
 
 
 def text_cells(file: Any, name: str) -> list[str]:
@@ -45,20 +44,16 @@ def read_v5(stream: IO[bytes], names: Sequence[str], what: str) -> dict[str, np.
     import zlib
 
     import scipy.io
+    from scipy.io.matlab import MatReadError
 
     expected = f"A MATLAB v5 file with {', '.join(names)} was expected."
     try:
         found = scipy.io.loadmat(stream, variable_names=list(names), squeeze_me=False)
         found = {name: found[name] for name in names}
-    except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, NotImplementedError) as error:
-        why = "it is a v7.3 file" if isinstance(error, NotImplementedError) else _short(error)
-        raise DataError(f"{what} cannot be read ({why}).", expected, "Fetch the official file again.") from error
-    except Exception as error:
-        if type(error).__module__.startswith("scipy"):
-            raise DataError(
-                f"{what} cannot be read ({_short(error)}).", expected, "Fetch the official file again."
-            ) from error
-        raise
+    except NotImplementedError as error:
+        raise DataError(f"{what} cannot be read (it is a v7.3 file).", expected, AGAIN) from error
+    except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error) as error:
+        raise DataError(f"{what} cannot be read ({_short(error)}).", expected, AGAIN) from error
     return found
 
 

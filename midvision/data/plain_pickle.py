@@ -10,7 +10,8 @@ import io
 import pickle
 import zlib
 from collections import OrderedDict
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from typing import IO, Any, ClassVar
 
 from midvision.core.errors import DataError
 from midvision.data.plain_arrays import (
@@ -24,13 +25,7 @@ from midvision.data.plain_arrays import (
 )
 
 CHUNK = 2**20
-_STAND_INS = {
-    "numpy.ndarray": ArrayRecord,
-    "numpy.dtype": NumberType,
-    "multiarray._reconstruct": rebuild_array,
-    "multiarray.scalar": rebuild_number,
-    "numeric._frombuffer": rebuild_from_buffer,
-}
+EXPECTED = ("A pickle of plain data and numpy arrays was expected.", "Fetch the official file again.")
 _LATIN = ("latin1", "latin-1", "iso-8859-1")
 
 
@@ -39,21 +34,19 @@ def read_plain_pickle(stream: IO[bytes], what: str, most_bytes: int = 8 * 2**30)
 
     Text that Python 2 wrote stays bytes, which keeps a large array in memory once; keys of dicts become text.
     """
+    return load_plain(_Plain, stream, what, most_bytes)
+
+
+def load_plain(unpickler: Callable[[IO[bytes]], Any], stream: IO[bytes], what: str, most_bytes: int) -> Any:
+    """What `unpickler`, a class with `PlainRules`, makes of `stream`; every fault is a `DataError`."""
     try:
-        plain = _Plain(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load()
+        plain = unpickler(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load()
         return _with_text_keys(settled(plain))
     except Refused as error:
-        raise DataError(
-            f"{what} asks for {error.name} to be run, so it was not loaded.",
-            "A pickle of plain data and numpy arrays was expected.",
-            "Fetch the official file again.",
-        ) from error
+        raise DataError(f"{what} asks for {error.name} to be run, so it was not loaded.", *EXPECTED) from error
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OSError) as error:
-        raise DataError(
-            f"{what} is damaged or cut short ({str(error) or 'it ends too early'}).",
-            "A pickle of plain data and numpy arrays was expected.",
-            "Fetch the official file again.",
-        ) from error
+        reason = str(error) or "it ends too early"
+        raise DataError(f"{what} is damaged or cut short ({reason}).", *EXPECTED) from error
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -63,21 +56,35 @@ def _with_text_keys(value: Any) -> Any:
     return value
 
 
-class _Plain(pickle.Unpickler):
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream, encoding="bytes")
+class PlainRules:
+    """What a pickle may name, for any unpickler: dicts, bytes, and numpy's arrays through `stand_ins`."""
+
+    stand_ins: ClassVar[Mapping[str, Any]]
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("_codecs", "encode"):
             return _latin_bytes
-        if found := _STAND_INS.get(f"{module}.{name}".removeprefix("numpy.core.").removeprefix("numpy._core.")):
+        if found := self.stand_ins.get(f"{module}.{name}".removeprefix("numpy.core.").removeprefix("numpy._core.")):
             return found
         raise Refused(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
         raise Refused(f"the outside object {pid!r}")
+
+
+class _Plain(PlainRules, pickle.Unpickler):
+    stand_ins: ClassVar[Mapping[str, Any]] = {
+        "numpy.ndarray": ArrayRecord,
+        "numpy.dtype": NumberType,
+        "multiarray._reconstruct": rebuild_array,
+        "multiarray.scalar": rebuild_number,
+        "numeric._frombuffer": rebuild_from_buffer,
+    }
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream, encoding="bytes")
 
 
 def _latin_bytes(text: str, encoding: str) -> bytes:
