@@ -55,7 +55,7 @@ LIBRARIES = {
     "termcolor tabulate parameterized pandas python-dateutil pytz six setuptools<70",
     "mmcv-1": "mmcv==1.7.2 addict yapf platformdirs opencv-python-headless",
     "openmmlab": "mmengine==0.10.7 mmcv-lite==2.2.0 addict yapf termcolor rich platformdirs opencv-python-headless "
-    "einops mat4py modelindex importlib-metadata==6.8.0 zipp requests matplotlib",
+    "einops mat4py model-index ordered-set importlib-metadata==6.8.0 zipp requests matplotlib",
 }
 _VISSL = ("jigsaw", "rotnet", "npid", "npid_pp", "pirl", "clusterfit", "simclr")
 # Model: repository (none: torchvision itself), folder of libraries.
@@ -83,13 +83,18 @@ MODELS: dict[str, tuple[str, str]] = {
 
 @dataclass
 class Outcome:
-    """`apart`: per size the largest absolute difference; `scale`: per size the largest feature."""
+    """`apart`: per size the largest absolute difference; `scale`: per size the largest feature.
+
+    `prepared` and `pixels`: the differences of features and of pixels where the publisher's preprocessor makes these.
+    """
 
     model: str
     repository: str
     called: str = ""
     apart: dict[str, float] = field(default_factory=dict)
     scale: dict[str, float] = field(default_factory=dict)
+    prepared: dict[str, float] = field(default_factory=dict)
+    pixels: dict[str, float] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     failed: str = ""
 
@@ -130,6 +135,9 @@ def _outcome(model: str, repository: str, folder: Path, words: str) -> Outcome:
         if size not in outcome.refused:
             saved = torch.load(folder / f"features_{size}.pt", weights_only=True)
             outcome.apart[size], outcome.scale[size] = _apart(encoder, saved["images"], saved["found"])
+            if "prepared" in saved:
+                outcome.prepared[size], _ = _apart(encoder, saved["images"], saved["prepared"])
+                outcome.pixels[size] = saved["pixels"]
     return outcome
 
 
@@ -184,7 +192,8 @@ def _cell(one: Outcome, size: str) -> str:
         return f"not run: {one.failed}"
     if size in one.refused:
         return f"refused: {one.refused[size]}"
-    return f"{one.apart[size]:.1e} (of {one.scale[size]:.3g})"
+    own = f"; {one.prepared[size]:.1e} from its own pixels" if size in one.prepared else ""
+    return f"{one.apart[size]:.1e} (of {one.scale[size]:.3g}){own}"
 
 
 def main() -> int:

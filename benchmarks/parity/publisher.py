@@ -8,8 +8,9 @@ torch is supplied from outside (`supply`).
 
 writes per model `checkpoint.pth` in the container in which the publisher saves it, and for each size `features_SIZE.pt`
 below `OUT/MODEL`: the images `[1, 3, H, W]` in [0, 1], and a list of (layer, normed, values), where values are maps
-`[1, C, h, w]`, all tokens of a block `[1, 1 + N, C]`, or one vector `[1, C]`. A size that the publisher's code refuses
-is reported.
+`[1, C, h, w]`, all tokens of a block `[1, 1 + N, C]`, or one vector `[1, C]`. Where the publisher brings a
+preprocessor, `prepared` is a second such list, from the pixels that it makes, and `pixels` how far they are from those
+of the first. A size that the publisher's code refuses is reported.
 """
 
 from __future__ import annotations
@@ -132,10 +133,18 @@ def sample_images(size: int) -> Tensor:
 
 
 def normalised(reference: Reference, images: Tensor) -> Tensor:
-    if reference.preprocess is not None:
-        return reference.preprocess(images)
     pixels: Tensor = torchvision.transforms.functional.normalize(images, *map(list, reference.statistics))
     return pixels
+
+
+def features(reference: Reference, images: Tensor) -> dict[str, Any]:
+    pixels = normalised(reference, images)
+    with torch.no_grad():
+        found: dict[str, Any] = {"found": reference.run(pixels)}
+        if reference.preprocess is not None:
+            prepared = reference.preprocess(images)
+            found |= {"prepared": reference.run(prepared), "pixels": float((prepared - pixels).abs().max())}
+    return found
 
 
 def publish(model: str, source: Path, out: Path, sizes: Sequence[str]) -> None:
@@ -150,12 +159,11 @@ def publish(model: str, source: Path, out: Path, sizes: Sequence[str]) -> None:
     for size in sizes:
         images = sample_images(int(size))
         try:
-            with torch.no_grad():
-                found = reference.run(normalised(reference, images))
+            found = features(reference, images)
         except (AssertionError, RuntimeError) as refusal:
             report["refused"][size] = str(refusal).splitlines()[0]
             continue
-        torch.save({"images": images, "found": found}, out / f"features_{size}.pt")
+        torch.save({"images": images, **found}, out / f"features_{size}.pt")
     (out / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 

@@ -16,7 +16,10 @@ Found = list[tuple[int, bool, Tensor]]
 
 @dataclass
 class Reference:
-    """`network` is filled; `content` then makes the file; `run` takes normalised pixels."""
+    """`network` is filled; `content` then makes the file; `run` takes normalised pixels.
+
+    `preprocess` is the publisher's own way from images in [0, 1] to such pixels, where its network brings one.
+    """
 
     network: nn.Module
     content: Callable[[], Any]

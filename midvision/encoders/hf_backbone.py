@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +95,13 @@ class HFBackbone(nn.Module):
         self.network: Any = inner.eval()
         self.name = name
         self._config: Any = inner.config
+        self._takes = set(inspect.signature(inner.forward).parameters)
         if hasattr(self._config, "mask_ratio"):
             self._config.mask_ratio = 0.0
         # Swin shrinks its windows in place for small images and never grows them again.
         windowed = [part for part in self.network.modules() if hasattr(part, "set_shift_and_window_size")]
         self._windows: list[tuple[Any, Any, Any]] = [(part, part.shift_size, part.window_size) for part in windowed]
-        self._has_class, self._registers = _count_prefix(self.network, self._config)
+        self._tokens = _count_tokens(self.network, self._config)
         self.info = self._look(statistics)
 
     def read(self, pixels: Tensor, layers: Sequence[int], final_norm: bool) -> Reading:
@@ -108,8 +111,9 @@ class HFBackbone(nn.Module):
         normed = set(layers if self.info.kind == "transformer" else [last]) if final_norm else set()
         chosen = [self._norm(states[index]) if index in normed else states[index] for index in layers]
         maps = tuple(self._as_map(state, size) for state in chosen)
-        token = chosen[list(layers).index(max(layers))][:, 0] if self._has_class and layers else None
-        return Reading(maps, token)
+        if not (self._tokens.classes and layers):
+            return Reading(maps, None)
+        return Reading(maps, chosen[list(layers).index(max(layers))][:, : self._tokens.classes].mean(dim=1))
 
     def _states(self, pixels: Tensor) -> list[Tensor]:
         """Outputs of all blocks `[B, N, C]` or stages `[B, C, h, w]`, without the embedding."""
@@ -121,7 +125,7 @@ class HFBackbone(nn.Module):
         for part, shift, window in self._windows:
             part.shift_size, part.window_size = shift, window
         try:
-            output = self.network(pixel_values=pixels, **wishes)
+            output = self.network(**self._as_input(pixels), **wishes)
         except (ValueError, TypeError, RuntimeError) as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
@@ -139,6 +143,12 @@ class HFBackbone(nn.Module):
             return states[1:] if states[0].ndim == 3 or len(states) - 1 == blocks else states
         return states if self._config.model_type == "resnet" else states[len(states) - stages :]
 
+    def _as_input(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Pixels by the names under which the network takes them."""
+        if "spatial_shapes" in self._takes:
+            return _patchified(pixels, self._patch())
+        return {"pixel_values": pixels}
+
     def _norm(self, state: Tensor) -> Tensor:
         for owner in (self.network, getattr(self.network, "model", None)):
             for name in _FINAL_NORMS:
@@ -153,14 +163,15 @@ class HFBackbone(nn.Module):
             return state
         patch = self._patch()
         grid = (size[0] // patch, size[1] // patch)
-        extra = int(self._has_class) + self._registers
-        if state.shape[1] != grid[0] * grid[1] + extra:
+        before, cells = self._tokens.before, grid[0] * grid[1]
+        extra = before + self._tokens.after
+        if state.shape[1] != cells + extra:
             raise EncoderError(
                 f"transformers' {self.name} gave {state.shape[1]} tokens for {size[0]} x {size[1]} pixels.",
                 f"{grid[0]} x {grid[1]} patches and {extra} other tokens were expected.",
                 "Wrap the model yourself with midvision.wrap and declare its tokens.",
             )
-        return state[:, extra:].transpose(1, 2).reshape(len(state), state.shape[2], *grid)
+        return state[:, before : before + cells].transpose(1, 2).reshape(len(state), state.shape[2], *grid)
 
     def _patch(self) -> int:
         patch = getattr(self._config, "patch_size", None)
@@ -186,8 +197,8 @@ class HFBackbone(nn.Module):
             kind="stages" if stages else "transformer",
             stem_layers=int(self._config.model_type == "resnet"),
             pooled_channels=int(maps[-1].shape[1]),
-            has_class_token=self._has_class,
-            register_tokens=self._registers,
+            has_class_token=self._tokens.classes > 0,
+            register_tokens=self._tokens.others,
             pixel_mean=statistics[0],
             pixel_std=statistics[1],
             size_multiple=max(strides),
@@ -214,13 +225,43 @@ class HFBackbone(nn.Module):
             self.network = own
 
 
-def _count_prefix(network: nn.Module, config: Any) -> tuple[bool, int]:
+def _patchified(pixels: Tensor, patch: int) -> dict[str, Tensor]:
+    """`[B, 3, H, W]` as the rows of patches (each by row, column, colour) that networks for any aspect ratio take."""
+    height, width = pixels.shape[2] // patch, pixels.shape[3] // patch
+    cut = pixels[:, :, : height * patch, : width * patch].unflatten(2, (height, patch)).unflatten(4, (width, patch))
+    rows = cut.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    shapes = torch.tensor([[height, width]], device=pixels.device).expand(len(pixels), -1)
+    mask = torch.ones(rows.shape[:2], dtype=torch.long, device=pixels.device)
+    return {"pixel_values": rows, "spatial_shapes": shapes, "pixel_attention_mask": mask}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Tokens that are no patch: class tokens, then registers, stand `before` the patches; others stand `after`."""
+
+    classes: int
+    registers: int
+    after: int
+
+    @property
+    def before(self) -> int:
+        return self.classes + self.registers
+
+    @property
+    def others(self) -> int:
+        """All but the class token. Of several class tokens, whose mean is taken, each but the first counts here."""
+        return self.before + self.after - min(self.classes, 1)
+
+
+def _count_tokens(network: nn.Module, config: Any) -> _Tokens:
     """Class token and other extra tokens, from the parameters that hold them."""
     # A class token in a pooling head is no token of the blocks.
     paths = [name.split(".") for name, _ in network.named_parameters()]
     names = {path[-1] for path in paths if "head" not in path}
     registers = int(getattr(config, "num_register_tokens", 0) or 0) if "register_tokens" in names else 0
-    return bool(names & {"cls_token", "class_embedding"}), registers + int("distillation_token" in names)
+    classes = int(getattr(config, "n_cls_tokens", 1)) if names & {"cls_token", "class_embedding"} else 0
+    after = int(config.num_detection_tokens) if "detection_tokens" in names else 0
+    return _Tokens(classes, registers + int("distillation_token" in names), after)
 
 
 def _random_network(config: Any, purpose: str) -> nn.Module:

@@ -27,6 +27,8 @@ and `make accept-families` walks them again and fails where anything differs. No
 not run; other members of a family mostly behave alike, which is not tested. Strides and centres are in
 pixels of the encoder's input, layers shallow to deep; one number stands for all layers. A first centre of
 half a stride means disjoint patches, 0.5 a padded odd kernel, and more is one-sided padding or pooling.
+Own tokens are those that stand for no patch: the class token, and how many others (registers, distillation,
+detection, further class tokens); none of them enters a map.
 
 The walk asks of each: declared shapes at each size listed, features that vary, pooled features of the
 declared width, the same answer twice, each image the same in a batch as alone (within {batch:g} of the largest

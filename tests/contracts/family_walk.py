@@ -95,7 +95,7 @@ def walk(family: Family, blobs: int = 20) -> Walked:
         strides=tuple(layer.stride for layer in info.layers),
         centres=tuple(layer.first_centre_px for layer in info.layers),
         channels=tuple(layer.channels for layer in info.layers),
-        tokens="class" * info.has_class_token + f" + {info.register_tokens}" * bool(info.register_tokens),
+        tokens=own_tokens(info.has_class_token, info.register_tokens),
         sizes=tuple(dict.fromkeys(taken)),
         other_size=refusal,
         shallow_error=shallow,
@@ -104,6 +104,13 @@ def walk(family: Family, blobs: int = 20) -> Walked:
         batch_error=batch_error,
         seconds=time.process_time() - start,
     )
+
+
+def own_tokens(has_class: bool, others: int) -> str:
+    """In words: "class", "class + 4", "4, no class", or nothing."""
+    if has_class:
+        return f"class + {others}" if others else "class"
+    return f"{others}, no class" if others else ""
 
 
 def bounds_broken(walked: Walked) -> list[str]:

@@ -36,6 +36,9 @@ def build(name: str, **settings: Any) -> HFBackbone:
         ("IJepa", {"patch_size": 16}, False, 0),
         ("SiglipVision", {"patch_size": 16}, False, 0),
         ("CLIPVision", {"patch_size": 16}, True, 0),
+        ("Pixio", {"patch_size": 16, "n_cls_tokens": 3}, True, 2),
+        ("Yolos", {"patch_size": 16, "image_size": [64, 64], "num_detection_tokens": 5}, True, 5),
+        ("Siglip2Vision", {"patch_size": 16, "num_patches": 16}, False, 0),
     ],
 )
 def test_tokens_are_known(name: str, settings: dict[str, Any], class_token: bool, registers: int) -> None:
@@ -131,3 +134,39 @@ def test_a_small_image_leaves_a_shifted_window_network_as_it_was() -> None:
 def test_a_class_token_in_a_pooling_head_is_none_of_the_blocks() -> None:
     net = build("Aimv2Vision", **SMALL, patch_size=16)
     assert (net.info.has_class_token, net.info.register_tokens) == (False, 0)
+
+
+def test_several_class_tokens_are_pooled_by_their_mean_and_stay_out_of_maps() -> None:
+    """As Pixio's own pooled output, which is of the normed tokens."""
+    net = build("Pixio", **SMALL, patch_size=16, n_cls_tokens=3)
+    pixels = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        own = net.network(pixel_values=pixels)
+        found = net.read(pixels, [3], True)
+    assert torch.allclose(found.pooled, own.pooler_output, atol=1e-6)  # type: ignore[arg-type]
+    patches = own.last_hidden_state[:, 3:].transpose(1, 2).reshape(2, 32, 4, 6)
+    assert torch.allclose(found.maps[0], patches, atol=1e-6)
+
+
+def test_detection_tokens_stand_behind_the_patches() -> None:
+    net = build("Yolos", **{**SMALL, "image_size": [64, 64]}, patch_size=16, num_detection_tokens=5)
+    pixels = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        own = net.network(pixel_values=pixels).last_hidden_state
+        found = net.read(pixels, [3], True)
+    assert torch.allclose(found.pooled, own[:, 0], atol=1e-6)  # type: ignore[arg-type]
+    assert torch.allclose(found.maps[0], own[:, 1:25].transpose(1, 2).reshape(2, 32, 4, 6), atol=1e-6)
+
+
+def test_patches_for_any_aspect_ratio_are_those_of_the_own_processor() -> None:
+    net = build("Siglip2Vision", **SMALL, patch_size=16, num_patches=16)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    processor = transformers.Siglip2ImageProcessor(
+        patch_size=16, max_num_patches=24, do_resize=True, do_rescale=False, do_normalize=False
+    )
+    given = processor(list(images), return_tensors="pt")
+    assert given["spatial_shapes"].tolist() == [[4, 6]] * 2
+    with torch.no_grad():
+        own = net.network(**{name: given[name] for name in ("pixel_values", "pixel_attention_mask", "spatial_shapes")})
+        found = net.read(images.float(), [3], True)
+    assert torch.allclose(found.maps[0].flatten(2).transpose(1, 2), own.last_hidden_state, atol=1e-5)
