@@ -228,8 +228,8 @@ class HFBackbone(nn.Module):
 def _patchified(pixels: Tensor, patch: int) -> dict[str, Tensor]:
     """`[B, 3, H, W]` as the rows of patches (each by row, column, colour) that networks for any aspect ratio take."""
     height, width = pixels.shape[2] // patch, pixels.shape[3] // patch
-    cut = pixels[:, :, : height * patch, : width * patch].unflatten(2, (height, patch)).unflatten(4, (width, patch))
-    rows = cut.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    cut = pixels[:, :, : height * patch, : width * patch].reshape(len(pixels), -1, height, patch, width, patch)
+    rows = cut.permute(0, 2, 4, 3, 5, 1).reshape(len(pixels), height * width, -1)
     shapes = torch.tensor([[height, width]], device=pixels.device).expand(len(pixels), -1)
     mask = torch.ones(rows.shape[:2], dtype=torch.long, device=pixels.device)
     return {"pixel_values": rows, "spatial_shapes": shapes, "pixel_attention_mask": mask}
