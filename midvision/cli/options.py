@@ -54,6 +54,17 @@ class Format(StrEnum):
     json = "json"
     latex = "latex"
     markdown = "markdown"
+    svg = "svg"
+    pdf = "pdf"
+
+
+class Tables(StrEnum):
+    paper = "paper"
+
+
+class Architecture(StrEnum):
+    vit_b16 = "vit_b16"
+    resnet50 = "resnet50"
 
 
 Models = Annotated[

@@ -9,8 +9,10 @@ import typer
 
 from midvision.cli import options as o
 from midvision.cli.terminal import put_json, put_table, say
+from midvision.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from midvision.analysis.outcome import StudyAnalysis
     from midvision.results.query import Results
     from midvision.results.record import ResultRecord
 
@@ -48,21 +50,52 @@ def report(
 
 def export(
     results: o.Results,
-    format: Annotated[o.Format, typer.Option("--format", help="Of the text.")] = o.Format.csv,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout without it.")] = None,
+    format: Annotated[o.Format, typer.Option("--format", help="svg and pdf draw tables.")] = o.Format.csv,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, stdout without it; a folder for --table.")
+    ] = None,
     task: TaskFilter = None,
+    table: Annotated[
+        o.Tables | None,
+        typer.Option("--table", help="paper: all metrics per setting and architecture, and shares of supervised."),
+    ] = None,
+    architecture: Annotated[
+        o.Architecture | None, typer.Option("--architecture", help="Only this one's tables; with --table.")
+    ] = None,
 ) -> None:
-    """All results as CSV, JSON, LaTeX or Markdown."""
+    """All results as CSV, JSON, LaTeX or Markdown; or a paper's tables, one file each."""
     from midvision.core.places import write_text
     from midvision.report.tables import WRITERS
     from midvision.results.query import load_results
 
-    text = WRITERS[format.value](load_results(results).where(task=task))
+    found = load_results(results).where(task=task)
+    if table is not None:
+        return paper(found, format, output, architecture)
+    if format.value not in WRITERS or architecture is not None:
+        wish = f"--format {format.value}" if format.value not in WRITERS else "--architecture"
+        raise UsageError(f"{wish} goes with --table.", "", f"Add --table paper, or choose {', '.join(WRITERS)}.")
+    text = WRITERS[format.value](found)
     if output is None:
         print(text, end="")
     else:
         write_text(output, text)
         say(f"Wrote {output}")
+    return None
+
+
+def paper(found: Results, format: o.Format, output: Path | None, architecture: o.Architecture | None) -> None:
+    """A paper's tables into a folder."""
+    from midvision.report.paper.build import paper_tables
+    from midvision.report.paper.write import write_tables
+
+    tables = paper_tables(found, architecture.value if architecture else None, analysis_of(found))
+    if not tables:
+        raise UsageError(
+            "These results give no table.", "Comparable results of an encoder were expected.", "See: midvision report"
+        )
+    paths = write_tables(tables, output or Path("tables"), format.value)
+    for path in paths:
+        say(f"Wrote {path}")
 
 
 def compare(
@@ -89,9 +122,17 @@ def compare(
     return put_table(["task", "metric", a, b, "A - B", "95 % interval", "verdict"], rows, numbers=2)
 
 
+def analysis_of(found: Results) -> StudyAnalysis:
+    """The whole analysis, with the high-level accuracies that publishers print of these very weights."""
+    from midvision.analysis.study import analyse
+    from midvision.results.high_level import published_high_scores
+
+    return analyse(found, published_high_scores())
+
+
 def of_model(results: Results, name: str) -> list[ResultRecord]:
     """Records of a model by id, or the record whose run hash starts so."""
-    from midvision.core.errors import UsageError, nearest
+    from midvision.core.errors import nearest
 
     named = [record for record in results if record.model_id == name]
     if not named:

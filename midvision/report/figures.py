@@ -52,7 +52,7 @@ def dot_plot(dots: Sequence[Dot], floors: Sequence[float], axis_title: str, doma
         {"at": at, "role": dot.role, "value": dot.value, "low": dot.low, "high": dot.high}
         for at, dot in zip(names, dots, strict=True)
     ]
-    words = "".join(f"datum.value=='{at}' ? {_quoted(name)} : " for at, name in names.items())
+    words = "".join(f"datum.value=='{at}' ? {quoted(name)} : " for at, name in names.items())
     names_axis = alt.Axis(
         labelExpr=f"({words}'')", labelLimit=0, minExtent=LABEL_PX, maxExtent=LABEL_PX, domain=False, ticks=False
     )
@@ -130,7 +130,7 @@ def _data(rows: Sequence[Mapping[str, object]]) -> Any:
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string literal of the Vega expression language; every unusual character as an escape."""
     plain = (char if char.isascii() and (char.isalnum() or char in " ._-/:") else _escaped(char) for char in text)
     return "'" + "".join(plain) + "'"
