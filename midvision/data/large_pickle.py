@@ -86,10 +86,10 @@ def _rebuild_from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> Any:
     return kind.values(data).reshape(shape, order="F" if column_first else "C")
 
 
-class _Large(PlainRules, pickle._Unpickler):  # type: ignore[name-defined, misc]
-    """Python's own unpickler in Python: the compiled one cannot be kept from holding a string as a whole."""
+class _Large(PlainRules):
+    """The same, but a long string goes to a file instead of being held as a whole."""
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(PlainRules.dispatch)
     stand_ins: ClassVar[Mapping[str, Any]] = {
         "numpy.ndarray": _Record,
         "numpy.dtype": NumberType,
@@ -97,12 +97,6 @@ class _Large(PlainRules, pickle._Unpickler):  # type: ignore[name-defined, misc]
         "multiarray.scalar": rebuild_number,
         "numeric._frombuffer": _rebuild_from_buffer,
     }
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream, encoding="bytes")
-
-    def get_extension(self, code: int) -> Any:
-        raise Refused(f"the extension {code}")
 
 
 def _taken(unpickler: Any, count: int) -> Any:

@@ -75,7 +75,7 @@ def read_annotations(content: bytes, what: str) -> list[Shot]:
     """The entries by file name; poses from millimetres to metres. Errors name the field."""
     try:
         entries = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{what} is not readable JSON ({error}).", "", "Fetch the archive again.") from error
     if not isinstance(entries, list) or not entries:
         raise DataError(f"{what} holds no list of images.", "NAVI's annotations do.", "Fetch the archive again.")

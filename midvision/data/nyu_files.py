@@ -131,7 +131,7 @@ def read_split(place: Place, name: str) -> list[int]:
     try:
         entries = json.loads(place.read_text(name))
         return [int(entry["img"].split("_")[0].split(".")[0]) - 1 for entry in entries]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{what} is no list of pictures ({error!r}).",
             'Entries like {"img": "0001_rgb.jpg"} were expected.',

@@ -72,19 +72,22 @@ def rebuild_number(kind: Any, data: bytes) -> Any:
     return number
 
 
-def settled(content: Any, carriers: tuple[type, ...] = (), seen: set[int] | None = None) -> Any:
+def settled(content: Any, carriers: tuple[type, ...] = (), seen: dict[int, Any] | None = None) -> Any:
     """The content with arrays (read-only) in place of their records, changed in place; tuples are made anew.
 
-    Looks inside dicts, lists, tuples, and the fields of `carriers`.
+    Looks inside dicts, lists, tuples, and the fields of `carriers`; each once, however often the content names it.
     """
-    seen = set() if seen is None else seen
+    seen = {} if seen is None else seen
     if isinstance(content, ArrayRecord):
         return content.array
     if type(content) is tuple:
-        return tuple(settled(part, carriers, seen) for part in content)
+        if id(content) not in seen:
+            # With the old one, since its number must not go to another while this lasts.
+            seen[id(content)] = content, tuple(settled(part, carriers, seen) for part in content)
+        return seen[id(content)][1]
     inside = vars(content) if isinstance(content, carriers) else content
     if isinstance(inside, dict | list) and id(inside) not in seen:
-        seen.add(id(inside))
+        seen[id(inside)] = inside
         for place, part in list(inside.items() if isinstance(inside, dict) else enumerate(inside)):
             inside[place] = settled(part, carriers, seen)
     return content

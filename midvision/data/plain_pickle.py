@@ -26,6 +26,10 @@ from midvision.data.plain_arrays import (
 
 CHUNK = 2**20
 EXPECTED = ("A pickle of plain data and numpy arrays was expected.", "Fetch the official file again.")
+BROKEN = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OSError),
+    *(RecursionError, MemoryError, OverflowError),
+)
 _LATIN = ("latin1", "latin-1", "iso-8859-1")
 
 
@@ -41,25 +45,37 @@ def load_plain(unpickler: Callable[[IO[bytes]], Any], stream: IO[bytes], what: s
     """What `unpickler`, a class with `PlainRules`, makes of `stream`; every fault is a `DataError`."""
     try:
         plain = unpickler(io.BufferedReader(_Unpacked(stream, what, most_bytes), CHUNK)).load()
-        return _with_text_keys(settled(plain))
+        return _with_text_keys(settled(plain), {})
     except Refused as error:
         raise DataError(f"{what} asks for {error.name} to be run, so it was not loaded.", *EXPECTED) from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OSError) as error:
-        reason = str(error) or "it ends too early"
+    except BROKEN as error:
+        reason = str(error) or ("it claims too much" if isinstance(error, MemoryError) else "it ends too early")
         raise DataError(f"{what} is damaged or cut short ({reason}).", *EXPECTED) from error
 
 
-def _with_text_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        keys = {key: key.decode("latin-1") if isinstance(key, bytes) else key for key in value}
-        return {keys[key]: _with_text_keys(entry) for key, entry in value.items()}
-    return value
+def _with_text_keys(value: Any, made: dict[int, dict[Any, Any]]) -> Any:
+    """Dicts made anew, each once, however often the data names it."""
+    if not isinstance(value, dict):
+        return value
+    if id(value) not in made:
+        mine = made[id(value)] = {}
+        for key, entry in value.items():
+            mine[key.decode("latin-1") if isinstance(key, bytes) else key] = _with_text_keys(entry, made)
+    return made[id(value)]
 
 
-class PlainRules:
-    """What a pickle may name, for any unpickler: dicts, bytes, and numpy's arrays through `stand_ins`."""
+class PlainRules(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    """What a pickle may name: dicts, bytes, and numpy's arrays through `stand_ins`, whose state alone may be set.
 
+    Python's own unpickler in Python: the compiled one makes room for as many marks as a file claims.
+    """
+
+    stack: list[Any]
     stand_ins: ClassVar[Mapping[str, Any]]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream, encoding="bytes")
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -73,8 +89,19 @@ class PlainRules:
     def persistent_load(self, pid: Any) -> Any:
         raise Refused(f"the outside object {pid!r}")
 
+    def get_extension(self, code: int) -> Any:
+        raise Refused(f"the extension {code}")
 
-class _Plain(PlainRules, pickle.Unpickler):
+    def set_state(self) -> None:
+        if not isinstance(self.stack[-2], ArrayRecord | NumberType):
+            raise Refused(f"__setstate__ of {type(self.stack[-2]).__name__}")
+        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+
+
+PlainRules.dispatch[pickle.BUILD[0]] = PlainRules.set_state
+
+
+class _Plain(PlainRules):
     stand_ins: ClassVar[Mapping[str, Any]] = {
         "numpy.ndarray": ArrayRecord,
         "numpy.dtype": NumberType,
@@ -82,9 +109,6 @@ class _Plain(PlainRules, pickle.Unpickler):
         "multiarray.scalar": rebuild_number,
         "numeric._frombuffer": rebuild_from_buffer,
     }
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream, encoding="bytes")
 
 
 def _latin_bytes(text: str, encoding: str) -> bytes:

@@ -156,16 +156,35 @@ def check_names(card: DataCard, plan: Plan) -> None:
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
             raise DataError(f"The list {split!r} of {card.name} names {twice!r} twice.", "Each id was expected once.")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for piece in plan.work:
         for name in (piece.name,) if isinstance(piece, Kept) else piece.names:
-            if name in seen or name == MANIFEST or name.startswith((".", "/")) or ".." in name.split("/"):
-                raise DataError(f"Two files of {card.name} would be written as {name}.", "Each was expected once.")
-            seen.add(name)
+            _check_name(card.name, name, seen)
         if isinstance(piece, Kept) and piece.place.size(piece.member) == 0:
             raise DataError(
                 f"{piece.place.describe(piece.member)} is empty (0 bytes).", "", "Fetch it again, or unpack it again."
             )
+
+
+def _check_name(set_name: str, name: str, seen: dict[str, str]) -> None:
+    """One file's name in the copy; `seen` has the earlier ones. Some disks take `A.jpg` and `a.jpg` for one file."""
+    if name == MANIFEST or name.startswith((".", "/")) or ".." in name.split("/") or not _is_text(name):
+        raise DataError(
+            f"A file of {set_name} would be written as {name!r}.", "A plain name was expected.", "Rename it."
+        )
+    if earlier := seen.get(name.casefold()):
+        how = f"as {name}" if earlier == name else f"as {earlier} and {name}, which some disks take for one"
+        raise DataError(
+            f"Two files of {set_name} would be written {how}.",
+            "Each was expected once.",
+            "Fetch the official files again.",
+        )
+    seen[name.casefold()] = name
+
+
+def _is_text(name: str) -> bool:
+    """Whether a manifest can hold the name: bytes that are no UTF-8 arrive as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def in_place_roots(plan: Plan, copy: bool) -> tuple[str, ...]:

@@ -20,10 +20,12 @@ from typing import IO
 
 from midvision.core.errors import DataError
 from midvision.data.archives import DEEPEST, ENDINGS, mark_prefixes, no_proportion, safe_name
+from midvision.data.tar_members import ImpossibleHeader, Member, Slice
 
 MOST_TIMES_LARGER = 200
 SMALL_ARCHIVE = 2**20
 KEPT_IN_MEMORY = 16 * 2**20
+ALL_KEPT_IN_MEMORY = 512 * 2**20
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".obj", ".glb", ".ply", ".mp4")
 ZIP_LINK = 0o120000
 CHUNK = 2**20
@@ -159,7 +161,7 @@ class Tar(Archive):
     def open(self, name: str) -> IO[bytes]:
         index = self.index()
         if name in index.offsets:
-            return io.BufferedReader(_Slice(self.path, index.offsets[name], index.sizes[name]), CHUNK)
+            return io.BufferedReader(Slice(self.path, index.offsets[name], index.sizes[name]), CHUNK)
         if name in index.small:
             return io.BytesIO(index.small[name])
         raise DataError(
@@ -173,7 +175,7 @@ class Tar(Archive):
             yield from super().stream(wanted)
             return
         left = set(wanted)
-        with reading(self.path), tarfile.open(self.path, "r|*") as tar:
+        with reading(self.path), tarfile.open(self.path, "r|*", tarinfo=Member) as tar:
             for member in tar:
                 name = safe_name(member.name, str(self.path))
                 if member.isreg() and name in left:
@@ -193,7 +195,8 @@ class Zip(Archive):
 
     def open(self, name: str) -> IO[bytes]:
         try:
-            return _opened_zip(self.path, threading.get_ident()).open(self.index().real[name])
+            real, state = self.index().real[name], self.path.stat()
+            return _opened_zip(self.path, state.st_size, state.st_mtime_ns, threading.get_ident()).open(real)
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             raise damaged(self.path, error) from error
 
@@ -214,7 +217,7 @@ def open_tree(path: Path) -> Tree:
         return Folder(path)
     try:
         tree: Tree
-        if tarfile.is_tarfile(path):
+        if _is_tar(path):
             tree = Tar(path)
         elif zipfile.is_zipfile(path):
             tree = Zip(path)
@@ -224,6 +227,8 @@ def open_tree(path: Path) -> Tree:
             )
         else:
             return Single(path)
+    except ImpossibleHeader as error:
+        raise damaged(path, error) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     assert isinstance(tree, Archive)
@@ -251,7 +256,7 @@ class reading:
         import lzma
         import zlib
 
-        broken = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError)
+        broken = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError, ImpossibleHeader)
         if isinstance(error, broken):
             raise damaged(self.path, error) from error
 
@@ -261,10 +266,10 @@ def _tar_index(path: Path, size: int, changed: int) -> _Index:
     sizes: dict[str, int] = {}
     offsets: dict[str, int] = {}
     small: dict[str, bytes] = {}
-    total = 0
+    total = held = 0
     with reading(path):
         plain = _is_plain_tar(path)
-        with tarfile.open(path, "r:" if plain else "r|*") as tar:
+        with tarfile.open(path, "r:" if plain else "r|*", tarinfo=Member) as tar:
             for member in tar:
                 name = safe_name(member.name, str(path))
                 if member.issym() or member.islnk():
@@ -272,6 +277,8 @@ def _tar_index(path: Path, size: int, changed: int) -> _Index:
                     _check_link(member.name if member.issym() else "", member.linkname, path)
                 if not member.isreg():
                     continue
+                if member.issparse():
+                    raise damaged(path, f"{name} is stored with holes in it")
                 _check_new(name, sizes, path)
                 sizes[name] = member.size
                 total += member.size
@@ -282,14 +289,25 @@ def _tar_index(path: Path, size: int, changed: int) -> _Index:
                     if member.offset_data + member.size > size:
                         raise damaged(path, f"it ends within {name}")
                 elif member.size <= KEPT_IN_MEMORY and not name.lower().endswith(PICTURES):
+                    held += member.size
+                    if held > ALL_KEPT_IN_MEMORY:
+                        continue
                     stream = tar.extractfile(member)
                     small[name] = stream.read() if stream is not None else b""
     return _Index(sizes, offsets, {}, small)
 
 
+def _is_tar(path: Path) -> bool:
+    try:
+        with tarfile.open(path, tarinfo=Member):
+            return True
+    except tarfile.TarError:
+        return False
+
+
 def _is_plain_tar(path: Path) -> bool:
     try:
-        with tarfile.open(path, "r:"):
+        with tarfile.open(path, "r:", tarinfo=Member):
             return True
     except tarfile.ReadError:
         return False
@@ -321,7 +339,7 @@ def _zip_index(path: Path, size: int, changed: int) -> _Index:
 
 
 @lru_cache(maxsize=64)
-def _opened_zip(path: Path, thread: int) -> zipfile.ZipFile:
+def _opened_zip(path: Path, size: int, changed: int, thread: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
@@ -343,46 +361,16 @@ def _check_new(name: str, sizes: dict[str, int], path: Path) -> None:
 
 
 def _walked(root: Path, start: str) -> Iterator[str]:
-    """Names of all files below `root / start`, relative to `root`."""
+    """Names of all files below `root / start`, relative to `root`; no folder is entered from within itself."""
+    within: dict[str, frozenset[tuple[int, int]]] = {}
     for folder, folders, files in os.walk(root / start, followlinks=True):
+        state = Path(folder).stat()
+        here, above = (state.st_dev, state.st_ino), within.pop(folder, frozenset())
+        if here in above:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        within |= {os.path.join(folder, name): above | {here} for name in folders}  # noqa: PTH118 - as os.walk names them
         base = Path(folder).relative_to(root).as_posix()
         for name in sorted(files):
             yield name if base == "." else f"{base}/{name}"
-
-
-class _Slice(io.RawIOBase):
-    """Bytes `[start, start + length)` of a file."""
-
-    def __init__(self, path: Path, start: int, length: int) -> None:
-        super().__init__()
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the slice
-        self._at, self._end = start, start + length
-        self._start = start
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        origin = {0: self._start, 1: self._at, 2: self._end}[whence]
-        self._at = max(self._start, origin + offset)
-        return self._at - self._start
-
-    def tell(self) -> int:
-        return self._at - self._start
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        count = max(0, min(len(view), self._end - self._at))
-        self._file.seek(self._at)
-        data = self._file.read(count)
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

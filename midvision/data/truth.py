@@ -294,7 +294,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"File {path} does not exist.", "", "Check the data folder.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"File {path} is not readable JSON ({error}).") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import tarfile
@@ -14,8 +15,10 @@ from official_files import command
 from official_voc import voc12_tar
 
 from midvision.core.errors import DataError
-from midvision.data.archives import Shelf, mark_prefixes, safe_name
-from midvision.data.benchmark import Source
+from midvision.data.archives import Place, Shelf, mark_prefixes, safe_name
+from midvision.data.benchmark import Kept, Plan, Source
+from midvision.data.prepare import check_names
+from midvision.data.sets import voc
 from midvision.data.trees import open_tree
 
 FILES = {"kit/a/one.txt": b"one", "kit/a/two.jpg": b"\xff\xd8" + bytes(5000) + b"\xff\xd9", "kit/b.csv": b"x,y\n1,2\n"}
@@ -136,6 +139,120 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, kind: str) -> N
             tar.addfile(info, io.BytesIO(zeros))
     with pytest.raises(DataError, match=r"would unpack [\d,]+ bytes to 314,572,800"):
         open_tree(path)
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """A tar header that claims `size` bytes, which may be negative."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = (size % 2**96).to_bytes(12, "big") if size < 0 or size >= 8**11 else b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(("kind", "size"), [(b"0", -1), (b"0", -(2**40)), (b"L", 2**30), (b"x", 2**30), (b"K", -512)])
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_a_header_that_claims_the_impossible_is_refused(tmp_path: Path, kind: bytes, size: int, ending: str) -> None:
+    """Names are read as a whole, so 1 GiB of them is 1 GiB of memory; a negative size leads back to the start."""
+    path = tmp_path / f"x.{ending}"
+    content = header("a", kind, size) + bytes(4096)
+    path.write_bytes(gzip.compress(content) if ending == "tar.gz" else content)
+    with pytest.raises(DataError, match=r"damaged or cut short"):
+        open_tree(path)
+
+
+def test_a_file_stored_with_holes_is_refused(tmp_path: Path) -> None:
+    """Its bytes do not lie one after the other, so they cannot be read at their place."""
+    hole = header("a/b", tarfile.GNUTYPE_SPARSE, 512)
+    (tmp_path / "x.tar").write_bytes(hole + b"x" * 512 + bytes(1024))
+    with pytest.raises(DataError, match="with holes"):
+        open_tree(tmp_path / "x.tar")
+
+
+def test_devices_pipes_and_links_are_never_made(tmp_path: Path) -> None:
+    kinds = (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)
+    odd = [link(f"a/odd{number}", "", kind) for number, kind in enumerate(kinds)]
+    inside = [link("a/soft", "b"), link("a/hard", "a/b", tarfile.LNKTYPE), link("d", "a")]
+    tree = open_tree(tar_of(tmp_path / "x.tar", [*odd, *inside, plain("a/b"), plain("d/through the link")]))
+    assert sorted(tree.names("")) == ["a/b", "d/through the link"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
+
+
+def test_an_archive_within_an_archive_stays_closed(tmp_path: Path) -> None:
+    """What a hostile inner archive holds is nobody's business until somebody opens it."""
+    inner = HOSTILE["parent"](tmp_path).read_bytes()
+    shelf = Shelf([tar_of(tmp_path / "outer.tar", [plain("kit/x.tar", inner)])], (Source("x.tar", ""),), "some")
+    assert [tree.names("") for tree in shelf.trees] == [["kit/x.tar"]] and not shelf.find("out.txt")
+
+
+def test_windows_paths_secrets_and_wrong_sizes_in_zips(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", bytes(10**6))
+    content = (tmp_path / "x.zip").read_bytes()
+    entry = content.find(b"PK\x01\x02")
+
+    def changed(*edits: tuple[int, bytes]) -> Path:
+        made = bytearray(content)
+        for at, new in edits:
+            made[at : at + len(new)] = new
+        (tmp_path / "y.zip").write_bytes(made)
+        return tmp_path / "y.zip"
+
+    slash = changed((30, b"\\"), (entry + 46, b"\\"))
+    with pytest.raises(DataError, match="outside the folder"):
+        open_tree(slash)
+    for edits, said in (
+        (((6, b"\1"), (entry + 8, b"\1")), "encrypted"),
+        (((8, b"\x63"), (entry + 10, b"\x63")), "compression"),
+        (((entry + 24, (1000).to_bytes(4, "little")),), "CRC"),
+        (((30, b"b"),), "differ"),
+    ):
+        [place] = Shelf([changed(*edits)], (), "some").find("a.txt")
+        with pytest.raises(DataError, match=rf"damaged or cut short .*{said}"):
+            place.read_bytes("a.txt")
+
+
+def test_many_small_files_of_a_compressed_tar_are_not_all_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midvision.data.trees.ALL_KEPT_IN_MEMORY", 2500)
+    members = [plain(f"{number}.txt", bytes([number]) * 1000) for number in range(4)]
+    [place] = Shelf([tar_of(tmp_path / "x.tar.gz", members, "w:gz")], (), "some").find("0.txt")
+    assert place.read_bytes("1.txt") == b"\1" * 1000
+    with pytest.raises(DataError, match="Unpack the archive"):
+        place.read_bytes("3.txt")
+    assert {name: stream.read() for name, stream in place.tree.stream({"3.txt"})} == {"3.txt": b"\3" * 1000}
+
+
+def test_links_in_a_folder_that_lead_in_circles_end(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / "f" / name).mkdir(parents=True)
+        (tmp_path / "f" / name / "one.txt").write_text(name)
+    (tmp_path / "f/x/other").symlink_to("../y")
+    (tmp_path / "f/y/other").symlink_to("../x")
+    (tmp_path / "f/y/top").symlink_to("..")
+    names = open_tree(tmp_path / "f").names("")
+    # A linked folder is followed, but not from within itself.
+    assert {"x/one.txt", "y/one.txt", "x/other/one.txt", "y/other/one.txt"} <= set(names) and len(names) < 20
+
+
+def test_two_names_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> None:
+    """On some disks the second would be written over the first."""
+    tree = open_tree(tar_of(tmp_path / "x.tar", [plain("a/X.jpg"), plain("a/x.jpg", b"yy"), plain("a/caf\udce9.jpg")]))
+    assert tree.size("a/X.jpg") == 1 and tree.size("a/x.jpg") == 2
+
+    def planned(*names: str) -> Plan:
+        place = Place(tree, "a/")
+        return Plan(tuple(Kept(name, place, name) for name in names), {}, (place,))
+
+    check_names(voc.DATA[0], planned("X.jpg"))
+    for names, said in (
+        (("X.jpg", "x.jpg"), "as X.jpg and x.jpg, which some disks take for one"),
+        (("X.jpg", "X.jpg"), "would be written as X.jpg"),
+        (("caf\udce9.jpg",), "A plain name was expected"),
+    ):
+        with pytest.raises(DataError, match=said):
+            check_names(voc.DATA[0], planned(*names))
 
 
 def test_links_within_an_archive_are_passed_over(tmp_path: Path) -> None:

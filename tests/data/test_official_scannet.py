@@ -145,6 +145,11 @@ def break_pickle(folder: Path) -> str:
     return "test.npz cannot be read"
 
 
+def bomb_in_table(folder: Path) -> str:
+    np.savez_compressed(folder / "test.npz", name=np.zeros((3_000_000, 4), int))
+    return "test.npz cannot be read (it unpacks to more than"
+
+
 def cut_table(folder: Path) -> str:
     table = folder / "intrinsics.npz"
     table.write_bytes(table.read_bytes()[:-60])
@@ -178,7 +183,18 @@ def drop_scenes(folder: Path) -> str:
     return "No sceneNNNN_NN/color"
 
 
-BROKEN = (break_name, break_shape, break_pickle, cut_table, drop_camera, name_twice, drop_pose, cut_depth, drop_scenes)
+BROKEN = (
+    break_name,
+    break_shape,
+    break_pickle,
+    bomb_in_table,
+    cut_table,
+    drop_camera,
+    name_twice,
+    drop_pose,
+    cut_depth,
+    drop_scenes,
+)
 
 
 @pytest.mark.parametrize("harm", BROKEN, ids=lambda harm: harm.__name__)

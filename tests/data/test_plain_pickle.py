@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pickle
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from midvision.core.errors import DataError
+from midvision.data.large_pickle import read_large_pickle
 from midvision.data.plain_pickle import read_plain_pickle
 
 # What Python 2 with an old numpy wrote: a dict with text as bytes, and an array of two float32.
@@ -90,3 +92,66 @@ def test_cut_short_or_too_large_is_refused(share: float) -> None:
         read(gzip.compress(pickle.dumps(bytes(10**6))), most_bytes=10**5)
     with pytest.raises(DataError, match="damaged or cut short"):
         read(b"no pickle at all")
+
+
+DEEP = b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b"."
+# Forty pairs of the pair before: two to the forty leaves for a reader that walks them all.
+LAUGHS = b"\x80\x02N" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(40)) + b"."
+HUGE = struct.pack("<Q", 2**62)
+
+
+@pytest.mark.parametrize("reader", [read_plain_pickle, read_large_pickle])
+def test_claims_beyond_measure_are_one_error_or_nothing(reader: Any) -> None:
+    def given(content: bytes) -> Any:
+        return reader(io.BytesIO(content), "file.pklz", 2**24)
+
+    claims = {
+        "deep lists": DEEP,
+        "text": b"\x80\x04\x8d" + HUGE + b"abc.",
+        "bytes": b"\x80\x04\x8e" + HUGE + b"abc.",
+        "frame": b"\x80\x04\x95" + HUGE + b"N.",
+        "number": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"abc.",
+        "digits": b"I" + b"9" * 10_000 + b"\n.",
+    }
+    for name, content in claims.items():
+        with pytest.raises(DataError, match=r"file\.pklz is damaged or cut short"):
+            given(content)
+        assert name
+    # A mark with a great number: the compiled unpickler makes a table of that length, here 16 GiB.
+    assert given(b"\x80\x02Nr" + struct.pack("<I", 2**30) + b".") is None
+    found, depth = given(LAUGHS), 0
+    while isinstance(found, tuple):
+        assert found[0] is found[1]
+        found, depth = found[0], depth + 1
+    assert depth == 40
+    round_about = given(b"\x80\x02}q\x00K\x01h\x00s.")
+    assert round_about[1] is round_about
+    many = pickle.dumps({"a": [shared := {b"k": 1}, shared]}, 4)
+    first, second = given(many)["a"]
+    assert first == second
+
+
+def test_a_state_is_given_to_arrays_alone() -> None:
+    """`BUILD` on a function would change the reader itself."""
+    content = b"\x80\x02cnumpy.core.multiarray\nscalar\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b."
+    with pytest.raises(DataError, match="__setstate__ of function"):
+        read(content)
+    with pytest.raises(DataError, match="__setstate__ of dict"):
+        read(b"\x80\x02}}b.")
+
+
+def test_no_room_of_data_reads_a_pickle_otherwise() -> None:
+    """Whatever a data set ships goes through this reader: nothing else in the room may unpickle."""
+    import re
+    from importlib.util import find_spec
+
+    spec = find_spec("midvision.data")
+    assert spec is not None and spec.submodule_search_locations
+    sources = sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))
+    found = {
+        path.name for path in sources if re.search(r"\bpickle\.|allow_pickle=True|torch\.load|joblib", path.read_text())
+    }
+    assert len(sources) > 40 and found <= {"plain_pickle.py", "large_pickle.py", "plain_arrays.py"}
+    for path in sources:
+        loads = re.findall(r"np\.load\((?:[^()]|\([^()]*\))*\)", path.read_text())
+        assert all("allow_pickle=False" in call for call in loads), path

@@ -28,6 +28,7 @@ FILE = "scannet_test_1500.tar"
 PAIRS, CAMERAS = "test.npz", "intrinsics.npz"
 SIZE = (480, 640)
 DEPTH_SCALE = 1000.0
+MOST_TABLE_BYTES = 2**26
 KINDS = {"color": "jpg", "depth": "png", "pose": "txt"}
 
 
@@ -90,8 +91,10 @@ def read_arrays(content: bytes, what: str) -> dict[str, np.ndarray]:
 
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as table:
+            if sum(member.file_size for member in table.zip.infolist()) > MOST_TABLE_BYTES:
+                raise ValueError(f"it unpacks to more than {MOST_TABLE_BYTES:,} bytes")
             return {name: np.asarray(table[name]) for name in table.files}
-    except (OSError, ValueError, EOFError, BadZipFile, PackingError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, PackingError, AttributeError, MemoryError) as error:
         raise DataError(
             f"{what} cannot be read ({error}).", "A complete .npz of numbers was expected.", "Fetch it again."
         ) from error

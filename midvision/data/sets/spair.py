@@ -74,7 +74,7 @@ def read_pair(copy: Copy, split: str, id: str) -> dict[str, Any]:
         box = [float(v) for v in fields["trg_bndbox"]]
         sizes = {name: [int(v) for v in fields[name][:2]] for name in ("src_imsize", "trg_imsize")}
         usable = len(found["src_kps"]) == len(found["trg_kps"]) > 0 and len(box) == 4 and box[2] > box[0]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path} does not have the fields of SPair-71k ({type(error).__name__}: {error}).",
             "src_kps, trg_kps, src_imsize, trg_imsize and trg_bndbox were expected.",
