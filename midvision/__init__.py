@@ -18,6 +18,7 @@ _DOORS = {
     "wrap": "midvision.encoders.module_backbone",
     "open_data": "midvision.run.open",
     "load_results": "midvision.results.query",
+    "Evaluator": "midvision.run.evaluator",
     "list_tasks": "midvision.run.open",
 }
 

@@ -54,8 +54,9 @@ class RunConfig(Settings):
     overwrite: Overwrite = "missing"
     resume: bool = True
     fail_fast: bool = False
+    log_to: tuple[str, ...] = ()
 
-    @field_validator("models", "tasks", "protocols", "probes", "seeds", "layers", mode="before")
+    @field_validator("models", "tasks", "protocols", "probes", "seeds", "layers", "log_to", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str | int | float | dict) else value

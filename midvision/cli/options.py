@@ -135,6 +135,10 @@ Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read im
 FailFast = Annotated[
     bool | None, typer.Option("--fail-fast/--keep-going", help="Stop at the first failure.", rich_help_panel=HOW)
 ]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option("--log-to", help="tensorboard, wandb or mlflow; repeatable. Needs its extra.", rich_help_panel=HOW),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.", rich_help_panel=HOW)]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="More words, and full tracebacks.", rich_help_panel=TALK)

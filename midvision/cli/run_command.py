@@ -50,6 +50,7 @@ def run(
     precision: o.PrecisionFlag = None,
     feature_dtype: o.FeatureDtypeFlag = None,
     workers: o.Workers = None,
+    log_to: o.LogTo = None,
     offline: o.Offline = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
@@ -64,6 +65,7 @@ def run(
     work.set_environment(chosen, offline=offline)
     progress = make_progress(quiet=quiet, bars=not no_progress)
     work.check_models(chosen)
+    work.check_trackers(chosen)
     if dry_run:
         return show_plan(chosen, json)
     outcome = run_saving(chosen, progress)

@@ -78,6 +78,7 @@ def run_options(config: RunConfig, command: str, progress: Progress) -> RunOptio
         fail_fast=config.fail_fast,
         command=command,
         progress=progress,
+        log_to=config.log_to,
     )
 
 
@@ -115,6 +116,14 @@ def check_models(config: RunConfig) -> None:
 
     for model in as_models(model_ids(config.models), config.weights):
         model.key()
+
+
+def check_trackers(config: RunConfig) -> None:
+    """Raise for a tracker that nobody knows or whose package is missing."""
+    if config.log_to:
+        from midvision.run.trackers import check_trackers
+
+        check_trackers(config.log_to)
 
 
 def opened(config: RunConfig, task: str, split: str, protocol: str, progress: Progress) -> Dataset:

@@ -13,6 +13,7 @@ from midvision.run.evaluate import Evaluation, evaluate_group
 from midvision.run.models import Model
 from midvision.run.options import RunOptions
 from midvision.run.plan import RunGroup, Unit, group_units, plan_units
+from midvision.run.trackers import tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,15 @@ def run_units(runs: Sequence[tuple[Model, RunSpec]], options: RunOptions) -> Out
     unique = {unit.key: unit for unit in units}
     todo = pending(unique.values(), options, outcome)
     groups = group_units(todo)
-    with options.progress.bar("results", len(todo)) as advance:
+    with (
+        tracked(options.log_to, options.output, list(unique.values())) as tell,
+        options.progress.bar("results", len(todo)) as advance,
+    ):
+        tell(outcome.records)
         for group in groups:
+            stored = len(outcome.records)
             run_group(group, options, outcome)
+            tell(outcome.records[stored:])
             advance(len(group.units))
     order = {key: number for number, key in enumerate(unique)}
     outcome.records.sort(key=lambda record: order[record.run_hash])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from midvision.core.places import cache_dir, output_dir
 from midvision.core.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from midvision.run.trackers import Tracker
 
 GIBIBYTE = 2**30
 
@@ -18,6 +21,7 @@ class RunOptions:
 
     `cache="auto"` keeps features on disk while they fit the limit and the free space, else encodes live.
     `overwrite`: "missing" also repeats failed units, "never" leaves them, "always" repeats everything.
+    `log_to`: trackers that get the numbers too, by name or as objects (`run/trackers.py`).
     """
 
     output: Path = field(default_factory=output_dir)
@@ -31,6 +35,7 @@ class RunOptions:
     fail_fast: bool = False
     command: str = ""
     progress: Progress = SILENT
+    log_to: tuple[str | Tracker, ...] = ()
 
     def torch_device(self) -> str:
         """The device that `auto` stands for on this machine."""
