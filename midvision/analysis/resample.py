@@ -116,6 +116,26 @@ def paired_difference(
     return _difference(_paired_sums((a, metric), (matched, metric)), metric, seed, n, level)
 
 
+def grouped_difference(
+    a: Scores, b: Scores, metric: Metric, seed: int = 0, n: int = RESAMPLES, level: float = LEVEL
+) -> Difference:
+    """a minus b where the two may score other items: every side over its own, groups drawn once for both.
+
+    On equal items this is `paired_difference`. What both sides hold of a group stays paired, which groups of one
+    side only cannot be; `n` counts a's items.
+    """
+    names = {name: number for number, name in enumerate(dict.fromkeys((*a.groups, *b.groups)))}
+    sides, present = [], np.zeros(len(names), dtype=bool)
+    for scores in (a, b):
+        inverse = np.array([names[name] for name in scores.groups], dtype=np.int64)
+        there = _there(scores.columns, metric)
+        above, below = (np.bincount(inverse, side, len(names)) for side in terms(metric, scores.columns))
+        present |= np.bincount(inverse, there, len(names)) > 0
+        sides.append((above, below, int(there.sum())))
+    left, right = (GroupSums(above[present], below[present], count) for above, below, count in sides)
+    return _difference((left, right), metric, seed, n, level)
+
+
 def against_baseline(
     scores: Scores, metric: Metric, baseline: str, seed: int = 0, n: int = RESAMPLES, level: float = LEVEL
 ) -> Difference | None:

@@ -42,6 +42,7 @@ class RunConfig(Settings):
     limit: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: FeatureDtype = "float16"
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
     output: Path = Field(default_factory=output_dir)
     cache_dir: Path = Field(default_factory=cache_dir)

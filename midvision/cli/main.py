@@ -18,6 +18,7 @@ from midvision.cli import (
     doctor_command,
     list_command,
     models_command,
+    protocol_command,
     result_commands,
     run_command,
     show_command,
@@ -43,6 +44,7 @@ GROUPS: Mapping[str, Callable[[], typer.Typer]] = {
     "list": list_command.build,
     "models": models_command.build,
     "data": data_command.build,
+    "protocol": protocol_command.build,
     "cache": cache_command.build,
 }
 

@@ -15,7 +15,8 @@ Pooled = Literal["none", "native", "mean"]
 PixelStats = Literal["checkpoint", "imagenet", "half", "none"]
 Fit = Literal["resize", "pad"]
 FeatureDtype = Literal["float16", "float32"]
-EncoderCases = Literal["own", "reference"]
+ForcedInput = Literal["none", "reference"]
+Blocks = Literal["named", "reference"]
 LayerWish = int | float
 
 
@@ -26,7 +27,8 @@ class FeatureSpec:
     `layers=None` means the four layers of the field's protocol; an int is a zero-based block or a
     stage number, a negative int counts from the end, a float in (0, 1] is a relative depth.
     `image_size` (H, W) is the size wished for; the plan rounds it to the network's multiple.
-    `encoder_cases="reference"` repeats what the reference code does to single encoders (`EncoderInfo`).
+    `forced_input="reference"` and `blocks="reference"` repeat what the reference code does to single
+    encoders: `EncoderInfo.reference_size` and `reference_shift`.
     """
 
     image_size: tuple[int, int]
@@ -37,7 +39,8 @@ class FeatureSpec:
     fit: Fit = "resize"
     final_norm: bool = False
     dtype: FeatureDtype = "float16"
-    encoder_cases: EncoderCases = "own"
+    forced_input: ForcedInput = "none"
+    blocks: Blocks = "named"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,12 @@ class Settings(BaseModel):
 
     def canonical(self) -> str:
         """JSON with sorted keys and no spaces: equal settings give equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def canonical_json(body: object) -> str:
+    """The one text of plain values: sorted keys, no spaces."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
 def stable_hash(*parts: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from midvision.core.features import EncoderCases, FeatureDtype, Fit, LayerWish, PixelStats
-from midvision.core.settings import Settings
+from midvision.core.features import Blocks, FeatureDtype, Fit, ForcedInput, LayerWish, PixelStats
+from midvision.core.settings import Settings, canonical_json
 
 ProbeName = Literal["ridge", "linear", "multiscale", "dpt"]
 Resample = Literal["bilinear", "bicubic", "lanczos", "nearest"]
@@ -37,15 +37,16 @@ class ImageRules(Settings):
 class FeatureRules(Settings):
     """How pixels enter an encoder and what is read from it.
 
-    `encoder_cases="reference"` repeats what the reference code does to single encoders: MAE is read one
-    block early, some networks see 224 or 480 pixels whatever the task asks.
+    Two fields repeat what the reference code does to single encoders: with `forced_input="reference"` some
+    networks see 224 or 480 pixels whatever the task asks, with `blocks="reference"` MAE is read one block early.
     """
 
     pixel_stats: PixelStats = "checkpoint"
     fit: Fit = "resize"
     final_norm: bool = False
     cell_centres: Literal["true", "uniform"] = "true"
-    encoder_cases: EncoderCases = "own"
+    forced_input: ForcedInput = "none"
+    blocks: Blocks = "named"
 
 
 class HeadRules(Settings):
@@ -112,7 +113,8 @@ class RunSpec(Settings):
     """One result to be: encoder, task, protocol, data, probe, seed.
 
     Batch size, workers and device are not here: they may not change a score. `final_norm` None is the
-    protocol's choice; both named protocols read raw block outputs.
+    protocol's choice; both named protocols read raw block outputs. `overrides` changes single decisions by their place
+    in the protocol, such as `{"head": {"upsampling": "nearest"}}`, and makes it `custom`.
     """
 
     model: str
@@ -127,3 +129,9 @@ class RunSpec(Settings):
     limit: int | None = None
     feature_dtype: FeatureDtype = "float16"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    def canonical(self) -> str:
+        """Without overrides the text, and so the name of the run, is what it was before there were any."""
+        body = self.model_dump(mode="json")
+        return canonical_json(body if self.overrides else {k: v for k, v in body.items() if k != "overrides"})

@@ -26,8 +26,8 @@ PIXEL_STATS: dict[PixelStats, tuple[tuple[float, float, float], tuple[float, flo
 
 def make_plan(spec: FeatureSpec, info: EncoderInfo) -> FeaturePlan:
     """Resolve layers, sizes, statistics and grids. Raises `UsageError` on layers that do not exist."""
-    reference = spec.encoder_cases == "reference"
-    forced, shift = (info.reference_size, info.reference_shift) if reference else (None, 0)
+    forced = info.reference_size if spec.forced_input == "reference" else None
+    shift = info.reference_shift if spec.blocks == "reference" else 0
     input_size, padding = resolve_size(forced or spec.image_size, info.size_multiple, spec.fit)
     mean, std = pixel_statistics(spec.pixel_stats, info)
     chosen = _shifted(resolve_layers(spec.layers, info), shift)

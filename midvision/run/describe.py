@@ -116,5 +116,5 @@ def config_text(spec: RunSpec) -> str:
     body = spec.model_dump(mode="json")
     several = {"model": "models", "task": "tasks", "protocol": "protocols", "probe": "probes", "seed": "seeds"}
     lists = {plural: [body.pop(name)] for name, plural in several.items() if body[name] is not None}
-    rest = {name: value for name, value in body.items() if value is not None and name not in several}
+    rest = {name: value for name, value in body.items() if value not in (None, {}) and name not in several}
     return yaml.safe_dump({**lists, **rest}, sort_keys=False)

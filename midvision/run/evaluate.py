@@ -87,7 +87,8 @@ def feature_spec(unit: Unit) -> FeatureSpec:
         fit=rules.fit,
         final_norm=rules.final_norm,
         dtype=unit.spec.feature_dtype,
-        encoder_cases=rules.encoder_cases,
+        forced_input=rules.forced_input,
+        blocks=rules.blocks,
     )
 
 

@@ -18,11 +18,12 @@ from midvision.run.trackers import tracked
 
 @dataclass(frozen=True, slots=True)
 class RunFailure:
-    """A run that could not be done; `error` is what stopped it."""
+    """A run that could not be done; `error` is what stopped it, `key` names the unit if it was planned."""
 
     model: str
     task: str
     error: Exception
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -44,6 +45,11 @@ def run_units(runs: Sequence[tuple[Model, RunSpec]], options: RunOptions) -> Out
         outcome.failures.append(RunFailure(spec.model, spec.task, error))
 
     units = plan_units(runs, workers=options.workers, progress=options.progress, on_error=unplannable)
+    return run_planned(units, options, outcome)
+
+
+def run_planned(units: Sequence[Unit], options: RunOptions, outcome: Outcome) -> Outcome:
+    """Units that are planned: found where stored, else run; records in the order of the units."""
     unique = {unit.key: unit for unit in units}
     todo = pending(unique.values(), options, outcome)
     groups = group_units(todo)
@@ -92,7 +98,7 @@ def run_group(group: RunGroup, options: RunOptions, outcome: Outcome) -> None:
                 raise cause
             text = "".join(traceback.format_exception(cause))
             write_failure(options.output, describe_failure(unit, cause, text))
-            outcome.failures.append(RunFailure(unit.model.id, unit.task.name, cause))
+            outcome.failures.append(RunFailure(unit.model.id, unit.task.name, cause, unit.key))
             continue
         assert evaluation.scores is not None
         state = evaluation.learner.state() if evaluation.learner else None

@@ -13,6 +13,7 @@ from midvision.core.settings import stable_hash
 from midvision.core.specs import DataSpec, ImageRules, ProbeSpec, Protocol, RunSpec
 from midvision.data.card import Request, open_data
 from midvision.run.models import Model
+from midvision.run.overrides import overridden
 from midvision.tasks.task import Task, all_tasks
 
 
@@ -114,6 +115,8 @@ def resolve_protocol(spec: RunSpec, task: Task) -> Protocol:
     if spec.final_norm is not None and spec.final_norm != protocol.features.final_norm:
         features = protocol.features.model_copy(update={"final_norm": spec.final_norm})
         protocol = protocol.model_copy(update={"features": features, "name": "custom"})
+    if spec.overrides:
+        protocol = overridden(protocol, spec.overrides)
     if spec.layers is not None:
         protocol = protocol.model_copy(update={"name": "custom"})
     return protocol
@@ -204,7 +207,8 @@ def group_units(units: Iterable[Unit]) -> list[RunGroup]:
             rules.pixel_stats,
             rules.fit,
             str(rules.final_norm),
-            rules.encoder_cases,
+            rules.forced_input,
+            rules.blocks,
             str(unit.protocol.train.shuffle),
         )
         groups.setdefault(name, []).append(unit)

@@ -51,7 +51,9 @@ def reference_objects(size: tuple[int, int] | None) -> ImageRules:
 def paper_features(pixel_stats: PixelStats, maps: bool) -> FeatureRules:
     """Statistics of the data set, zero padding to whole patches; equal cells where cells are read at all."""
     centres: Literal["true", "uniform"] = "uniform" if maps else "true"
-    return FeatureRules(pixel_stats=pixel_stats, fit="pad", cell_centres=centres, encoder_cases="reference")
+    return FeatureRules(
+        pixel_stats=pixel_stats, fit="pad", cell_centres=centres, forced_input="reference", blocks="reference"
+    )
 
 
 def paper_training(batch_images: int, shuffle: bool) -> TrainRules:

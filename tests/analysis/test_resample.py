@@ -15,6 +15,7 @@ from midvision.analysis.resample import (
     estimate,
     estimates,
     group_sums,
+    grouped_difference,
     paired_difference,
 )
 from midvision.core.errors import ComparisonError
@@ -160,3 +161,37 @@ def test_memory_of_many_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("midvision.analysis.resample.CELLS", 1000)
     chunked = estimate(scores, MEAN, n=200)
     assert chunked.ci_low == pytest.approx(whole.ci_low, abs=1e-12)
+
+
+@pytest.mark.parametrize("groups", [3, 20])
+@pytest.mark.parametrize("metric", [MEAN, SHARE])
+def test_a_grouped_difference_on_equal_items_is_the_paired_one(metric: Metric, groups: int) -> None:
+    a = clustered(groups, 5, scene=1.0, item=0.3)
+    b = Scores(a.ids, a.groups, {"x": a.columns["x"] ** 2, "y": a.columns["y"] + 1})
+    assert grouped_difference(a, b, metric) == paired_difference(a, b, metric)
+
+
+def test_a_grouped_difference_lets_each_side_have_its_own_items() -> None:
+    whole = clustered(12, 4, scene=1.0, item=0.5, seed=3)
+    x = whole.columns["x"].copy()
+    x[::5] = np.nan
+    gappy = Scores(whole.ids, whole.groups, {"x": x})
+    found = grouped_difference(gappy, whole, MEAN)
+    assert found.value == pytest.approx(np.nanmean(x) - whole.columns["x"].mean())
+    assert paired_difference(gappy, whole, MEAN).value == 0.0
+    assert found.n == int(np.isfinite(x).sum()) and found.ci_low < found.value < found.ci_high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_of_one_side_only_count_as_independent(seed: int) -> None:
+    """Two samples without a common scene: the width of Welch's interval, and no pairing."""
+    a = clustered(40, 6, scene=1.0, item=0.1, seed=seed, shift=0.5)
+    other = clustered(50, 6, scene=0.5, item=0.1, seed=seed + 100)
+    b = Scores(tuple(f"o{n}" for n in other.ids), tuple(f"o{n}" for n in other.groups), other.columns)
+    found = grouped_difference(a, b, MEAN)
+    means = [scores.columns["x"].reshape(-1, 6).mean(axis=1) for scores in (a, b)]
+    error = math.sqrt(sum(side.var(ddof=1) / len(side) for side in means))
+    assert found.groups == 90
+    assert found.value == pytest.approx(means[0].mean() - means[1].mean())
+    assert found.error == pytest.approx(error, rel=0.03)
+    assert found.ci_high - found.ci_low == pytest.approx(2 * 1.96 * error, rel=0.12)

@@ -39,6 +39,8 @@ LIGHT = ([], ["--help"], ["--version"]) + tuple(
         ["cache", "prune"],
         ["data"],
         ["data", "prepare"],
+        ["protocol"],
+        ["protocol", "diff"],
     )
 )
 LISTS = (*(["list", name] for name in ("models", "tasks", "protocols", "data")), ["data", "list"])

@@ -69,21 +69,25 @@ def test_colour_statistics(name: str, paper: float) -> None:
     assert found == pytest.approx([paper, 2.0], abs=1e-6)
 
 
-@decides("features.encoder_cases")
+@decides("features.forced_input", "features.blocks")
 def test_what_the_reference_does_to_single_encoders() -> None:
     blocks = replace(NETWORK, layers=NETWORK.layers * 12)
     early = replace(blocks, reference_shift=-1)
     forced = replace(blocks, reference_size=(224, 224))
-    found = []
-    for protocol in both(DEPTH, "features.encoder_cases"):
-        spec = replace(spec_of(protocol, (480, 640)), encoder_cases=protocol.features.encoder_cases)
-        plans = [make_plan(spec, info) for info in (blocks, early, forced)]
-        found.append([([layer.index for layer in p.layers], p.pooled_layer, p.input_size) for p in plans])
+    found = {}
+    for field in ("forced_input", "blocks"):
+        for protocol in both(DEPTH, f"features.{field}"):
+            rules = protocol.features
+            spec = replace(spec_of(protocol, (480, 640)), forced_input=rules.forced_input, blocks=rules.blocks)
+            plans = [make_plan(spec, info) for info in (blocks, early, forced)]
+            read = [([layer.index for layer in p.layers], p.pooled_layer, p.input_size) for p in plans]
+            found[field if getattr(rules, field) == "reference" else "corrected"] = read
     usual = ([2, 5, 8, 11], None, (476, 644))
-    assert found[1] == [usual] * 3, "a corrected run reads every encoder alike"
-    assert found[0] == [usual, ([1, 4, 7, 10], 10, (476, 644)), ([2, 5, 8, 11], None, (224, 224))]
+    assert found["corrected"] == [usual] * 3, "a corrected run reads every encoder alike"
+    assert found["blocks"] == [usual, ([1, 4, 7, 10], 10, (476, 644)), usual]
+    assert found["forced_input"] == [usual, usual, ([2, 5, 8, 11], None, (224, 224))]
     with pytest.raises(UsageError, match="no block before the first"):
-        make_plan(FeatureSpec((224, 224), layers=(0,), encoder_cases="reference"), early)
+        make_plan(FeatureSpec((224, 224), layers=(0,), blocks="reference"), early)
 
 
 # Images

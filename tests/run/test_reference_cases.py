@@ -43,7 +43,7 @@ def test_one_block_early(memory_set: DataSpec, options: RunOptions) -> None:
 def test_the_class_token_is_read_early_too() -> None:
     images = torch.rand(2, 3, 64, 64)
     early = encoder(-1)
-    plan = make_plan(FeatureSpec((64, 64), maps=False, encoder_cases="reference", dtype="float32"), early.info)
+    plan = make_plan(FeatureSpec((64, 64), maps=False, blocks="reference", dtype="float32"), early.info)
     found = early(images, plan).pooled
     usual = make_plan(FeatureSpec((64, 64), layers=(10,), pooled="none", dtype="float32"), early.info)
     with torch.no_grad():
