@@ -27,6 +27,7 @@ from midvision.data.trees import CHUNK, Tree, reading
 IN_FLIGHT = 4
 TAIL = 4096
 END_MARKS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Journal:
@@ -178,7 +179,7 @@ def keep(piece: Kept, work: Path, root: tuple[int, str] | None) -> dict[str, Fil
 
 def take(piece: Kept, stream: IO[bytes], work: Path, root: tuple[int, str] | None) -> FileEntry:
     expected = piece.place.size(piece.member)
-    digest, count, tail = hashlib.sha256(), 0, b""
+    digest, count, head, tail = hashlib.sha256(), 0, b"", b""
     target = None if root is not None else _Target(work / piece.name)
     try:
         while True:
@@ -188,10 +189,12 @@ def take(piece: Kept, stream: IO[bytes], work: Path, root: tuple[int, str] | Non
                 break
             digest.update(block)
             count += len(block)
+            head = head or block[: len(PNG)]
             tail = (tail + block)[-TAIL:]
             if target is not None:
                 target.write(block)
-        mark = END_MARKS.get(Path(piece.name).suffix.lower())
+        # One photograph of ImageNet is a PNG by another name.
+        mark = END_MARKS.get(".png" if head == PNG else Path(piece.name).suffix.lower())
         if count != expected or (mark is not None and mark not in tail):
             raise DataError(
                 f"{piece.place.describe(piece.member)} is cut short ({count:,} bytes).",

@@ -1,10 +1,14 @@
-"""Readouts of pooled features for labels: logistic regression by L-BFGS, and nearest neighbours."""
+"""Readouts of pooled features for labels: one pass of features, several answers.
+
+A logistic regression by L-BFGS, or ridge in closed form where the set is too large for that; the votes of
+nearest neighbours; class means of a few images per class.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +20,9 @@ from midvision.core.errors import DataError
 from midvision.core.features import FeaturePlan, Features
 from midvision.core.items import LabelItem
 from midvision.core.seeds import hashed_order
+from midvision.probes.label_bank import Bank
+from midvision.probes.label_neighbours import ClassMeans, Neighbours, draw_means
+from midvision.probes.label_ridge import fit_ridge
 
 PENALTIES: tuple[float, ...] = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 """Candidates, strongest first: weight of half the squared norm beside the mean cross-entropy."""
@@ -23,7 +30,8 @@ PENALTIES: tuple[float, ...] = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 WITHOUT_CHOICE = 1e-2
 """Penalty where a single group leaves nothing to validate on."""
 
-NEIGHBOURS = 20
+LOGISTIC_UP_TO = 4_000_000
+"""Training images times classes: beyond, a logistic regression takes hours on a CPU and ridge is fitted."""
 
 _VALIDATION_SHARE = 0.2
 
@@ -31,32 +39,35 @@ _ITERATIONS = 300
 
 
 @dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What is fitted. `by_size` depends on the data alone, so that encoders on one set are read out alike."""
+
+    readout: Literal["by_size", "logistic", "ridge"] = "by_size"
+    neighbours: int = 20
+    temperature: float = 0.07
+    shots: tuple[int, ...] = ()
+    draws: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class PooledReadout:
-    """Two answers from pooled vectors `[B, C]`: logits of the linear readout, shares of neighbours' votes."""
+    """Answers from pooled vectors `[B, C]`: logits of the linear readout, votes, nearness to class means."""
 
     mean: Tensor
     scale: Tensor
     weights: Tensor
     bias: Tensor
-    train: Tensor
-    labels: Tensor
-    n_classes: int
+    neighbours: Neighbours
+    shots: Mapping[int, ClassMeans]
 
     def predict(self, pooled: Tensor) -> Tensor:
-        """Logits `[B, n_classes]`, float32."""
+        """Logits (ridge: regressed one-hot values) `[B, n_classes]`, float32."""
         x = (pooled.to(self.mean) - self.mean) / self.scale
         return (x @ self.weights.T + self.bias).float()
 
     def knn_votes(self, pooled: Tensor) -> Tensor:
-        """Share of the 20 nearest training vectors by cosine in each class, `[B, n_classes]`.
-
-        Nearer ones break ties: each vote carries a thousandth of its cosine.
-        """
-        nearness = functional.normalize(pooled.to(self.train), dim=1) @ self.train.T
-        near, index = nearness.topk(min(NEIGHBOURS, self.train.shape[0]), dim=1)
-        votes = torch.zeros((pooled.shape[0], self.n_classes), dtype=near.dtype, device=near.device)
-        votes.scatter_add_(1, self.labels[index], 1 + 1e-3 * near)
-        return (votes / near.shape[1]).float()
+        """Share of the nearest training vectors' votes for each class, `[B, n_classes]`."""
+        return self.neighbours.votes(pooled)
 
 
 class PooledLearner:
@@ -64,36 +75,71 @@ class PooledLearner:
 
     epochs = 1
 
-    def __init__(self, items: Sequence[LabelItem], n_classes: int, seed: int) -> None:
+    def __init__(
+        self,
+        items: Sequence[LabelItem],
+        n_classes: int,
+        seed: int,
+        rules: LabelRules = LabelRules(),
+        half: bool = False,
+        device: str = "cpu",
+    ) -> None:
         if not items:
             raise DataError("The training split has no items.", "A readout needs at least one.", "Check the data set.")
         self._items, self._n_classes, self._seed = list(items), n_classes, seed
-        self._images = list(dict.fromkeys(item.image for item in items))
-        self._pooled: dict[str, Tensor] = {}
+        self._rules, self._half, self._device = rules, half, device
+        self._rows: dict[str, list[int]] = {}
+        for row, item in enumerate(self._items):
+            self._rows.setdefault(item.image, []).append(row)
+        self._bank: Bank | None = None
         self._readout: PooledReadout | None = None
         self._penalty, self._curve = WITHOUT_CHOICE, list[dict[str, float]]()
 
+    @property
+    def linear(self) -> str:
+        """The kind of linear readout: `logistic` or `ridge`."""
+        if self._rules.readout != "by_size":
+            return self._rules.readout
+        return "logistic" if len(self._items) * self._n_classes <= LOGISTIC_UP_TO else "ridge"
+
     def wants(self, epoch: int) -> Sequence[str]:
-        return self._images if epoch == 0 else ()
+        return list(self._rows) if epoch == 0 else ()
 
     def feed(self, epoch: int, ids: Sequence[str], features: Features) -> None:
         if features.pooled is None:
             raise ValueError("labels need pooled features; the plan has none")
-        for row, image in enumerate(ids):
-            self._pooled[image] = features.pooled[row].detach().cpu().to(torch.float64).clone()
+        if self._bank is None:
+            self._bank = Bank(len(self._items), features.pooled.shape[1], self._half)
+        for image, vector in zip(ids, features.pooled.detach().cpu()):
+            for row in self._rows[image]:
+                self._bank.write(row, vector)
 
     def end_epoch(self, epoch: int) -> None:
-        x = torch.stack([self._pooled[item.image] for item in self._items])
+        bank = self._bank
+        lost = 0 if bank is None else bank.missing()
+        if bank is None or lost is not None:
+            raise DataError(f"No features came for training image {self._items[lost or 0].image!r}.")
         y = torch.tensor([item.label for item in self._items])
-        self._pooled = {}
+        mean, scale, weights, bias = self._fit(bank, y)
+        rules, near = self._rules, min(self._rules.neighbours, len(self._items))
+        neighbours = Neighbours(bank, y, self._n_classes, near, rules.temperature)
+        shots = draw_means(bank, self._items, self._n_classes, rules.shots, rules.draws, self._seed)
+        self._readout = PooledReadout(mean, scale, weights, bias, neighbours, shots)
+
+    def _fit(self, bank: Bank, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean, scale, weights and bias on all rows, with the penalty that the held-out rows choose."""
         held_out = self._validation()
+        if self.linear == "ridge":
+            fit = fit_ridge(bank, y, held_out, self._n_classes, WITHOUT_CHOICE, self._device)
+            self._penalty, self._curve, found = fit
+            return found
+        x = bank.whole()
         if held_out.any():
             self._penalty, self._curve = _choose(x, y, held_out, self._n_classes)
         mean, scale = _statistics(x)
         path = PENALTIES[: PENALTIES.index(self._penalty) + 1]
         weights, bias = _fit_path((x - mean) / scale, y, self._n_classes, path)[-1]
-        normal = functional.normalize(x, dim=1)
-        self._readout = PooledReadout(mean, scale, weights, bias, normal, y, self._n_classes)
+        return mean, scale, weights, bias
 
     @property
     def readout(self) -> PooledReadout:
@@ -109,10 +155,11 @@ class PooledLearner:
 
     def record(self) -> Mapping[str, Any]:
         return {
-            "probe": "logistic",
+            "probe": self.linear,
             "penalty": self._penalty,
             "candidates": self._curve,
-            "neighbours": min(NEIGHBOURS, len(self._items)),
+            "neighbours": self.readout.neighbours.count,
+            "shots": sorted(self.readout.shots),
             "train_images": len(self._items),
             "parameters": self.readout.weights.numel() + self.readout.bias.numel(),
         }
@@ -135,11 +182,18 @@ class PooledLearner:
         return torch.tensor([item.group in chosen for item in self._items])
 
 
-def pooled_learner(items: Sequence[LabelItem], plan: FeaturePlan, n_classes: int, seed: int) -> PooledLearner:
+def pooled_learner(
+    items: Sequence[LabelItem],
+    plan: FeaturePlan,
+    n_classes: int,
+    seed: int,
+    rules: LabelRules = LabelRules(),
+    device: str = "cpu",
+) -> PooledLearner:
     """The learner of the label tasks; `plan` must ask for pooled features."""
     if plan.pooled == "none":
         raise ValueError("labels need pooled features; the plan has none")
-    return PooledLearner(items, n_classes, seed)
+    return PooledLearner(items, n_classes, seed, rules, plan.dtype == "float16", device)
 
 
 def _choose(x: Tensor, y: Tensor, held_out: Tensor, n_classes: int) -> tuple[float, list[dict[str, float]]]:

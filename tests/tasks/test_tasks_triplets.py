@@ -10,6 +10,7 @@ import torch
 from decision_cases import TASKS, dataset_of, grid_plan
 from torch import Tensor
 
+from midvision.analysis.resample import baseline_metrics
 from midvision.core.errors import DataError, EncoderError
 from midvision.core.features import Features
 from midvision.core.items import LabelItem, TripletItem
@@ -140,7 +141,10 @@ def test_one_class_is_refused_and_an_unseen_class_is_named() -> None:
 
 def test_the_third_of_six_classes_is_among_five_but_not_first() -> None:
     logits = torch.tensor([[0.0, 5.0, 3.0, 4.0, 1.0, -1.0]])
-    readout = SimpleNamespace(predict=lambda pooled: logits, knn_votes=lambda pooled: logits)
+    readout = SimpleNamespace(
+        predict=lambda x: logits.expand(len(x), -1), knn_votes=lambda x: logits.expand(len(x), -1)
+    )
+    readout.shots = {}
     setting = Setting(LABELS.protocols["corrected"], grid_plan((8, 8)), None, 0, "cpu")
     items = [LabelItem("t0", "t0", "t0", 2, "third"), LabelItem("t1", "t1", "t1", 5, "last")]
     dataset = dataset_of(LABELS, items, ["t0", "t1"], (8, 8))
@@ -150,3 +154,34 @@ def test_the_third_of_six_classes_is_among_five_but_not_first() -> None:
     assert columns["top1"].tolist() == [0.0, 0.0]
     assert columns["top5"].tolist() == [1.0, 0.0]
     assert columns["constant.top1"].tolist() == [1.0, 0.0]
+
+
+def test_the_mean_over_classes_and_the_units_of_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class 0: two of three right; class 1: its one image is wrong. Few shots: one of two draws is right."""
+    monkeypatch.setattr("midvision.tasks.labels.TOGETHER", 3)
+    answers = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+
+    def look_up(x: Tensor) -> Tensor:
+        return answers[x[:, 0].long()]
+
+    shots = {1: SimpleNamespace(scores=lambda x: torch.stack((look_up(x), 1 - look_up(x))))}
+    readout = SimpleNamespace(predict=look_up, knn_votes=lambda x: 1 - look_up(x), shots=shots)
+    names = [f"t{n}" for n in range(4)]
+    items = [LabelItem(name, name, name, int(n == 3), "") for n, name in enumerate(names)]
+    setting = Setting(LABELS.protocols["corrected"], grid_plan((8, 8)), None, 0, "cpu")
+    dataset = dataset_of(LABELS, items, names, (8, 8))
+    scorer = LABELS.scorer(setting, dataset, SimpleNamespace(readout=readout, constant=0))
+    for n in (3, 1, 0, 2):
+        scorer.feed(0, [names[n]], Features((), torch.tensor([[float(n), 1.0]])))
+    columns = scorer.scores().columns
+    by_name = {metric.name: value(metric, columns) for metric in LABELS.metrics}
+    assert columns["top1"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert by_name["top1"] == 0.5 and by_name["top1_per_class"] == pytest.approx((2 / 3 + 0) / 2)
+    assert by_name["knn"] == 0.5 and by_name["knn_per_class"] == pytest.approx((1 / 3 + 1) / 2)
+    assert by_name["shots1"] == 0.5 == pytest.approx(by_name["shots1_per_class"])
+    assert math.isnan(by_name["shots5"]) and math.isnan(by_name["top5_per_class"])
+    constant = TASKS["caltech101-labels"].metrics[0]
+    assert constant.name == "top1_per_class" and TASKS["imagenet-labels"].metrics[0].name == "top1"
+    assert {m.name for m in baseline_metrics(scorer.scores(), LABELS.metrics, "constant")} >= {"top1", "top1_per_class"}
+    found = next(m for m in baseline_metrics(scorer.scores(), LABELS.metrics, "constant") if m.name == "top1_per_class")
+    assert value(found, columns) == pytest.approx(0.5)
