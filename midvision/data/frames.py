@@ -170,7 +170,7 @@ def _photo(path: Path, stream: IO[bytes] | None = None) -> Pillow.Image:
     try:
         with Pillow.open(stream or path) as opened:
             turn = _TURNS.get(_orientation(opened))
-            image = _as_rgb(opened)
+            image = as_rgb(opened)
             return image if turn is None else image.transpose(turn)
     except FileNotFoundError as error:
         raise DataError(f"Image {path} does not exist.", "", "Check the data folder.") from error
@@ -185,7 +185,8 @@ def _orientation(image: Pillow.Image) -> int:
     return int(image.getexif().get(0x0112, 1))
 
 
-def _as_rgb(image: Pillow.Image) -> Pillow.Image:
+def as_rgb(image: Pillow.Image) -> Pillow.Image:
+    """Any picture as RGB, as `read_photo` says."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         if values.dtype.kind == "f" and float(values.max(initial=0)) <= 1:

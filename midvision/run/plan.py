@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 from midvision.core.catalog import expand, pick
 from midvision.core.errors import DataError, UsageError, nearest
@@ -216,12 +218,20 @@ def group_units(units: Iterable[Unit]) -> list[RunGroup]:
 
 
 def parse_data(text: str) -> DataSpec:
-    """`READER:PATH` as a data description."""
-    reader, colon, path = text.partition(":")
+    """`READER:PATH` or `READER:PATH?option=value&option=value` as a data description."""
+    reader, colon, rest = text.partition(":")
+    path, mark, query = rest.partition("?")
     if not colon or not path:
         from midvision.data.card import all_sets
 
         raise UsageError(
             f"--data {text!r} is not READER:PATH.", nearest(reader, all_sets()), "See: midvision list data"
         )
-    return DataSpec(set=reader, path=path)
+    if not mark or Path(rest).expanduser().exists():
+        return DataSpec(set=reader, path=rest)
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if not options:
+        raise UsageError(
+            f"--data {text!r} has a ? without options.", "option=value pairs with & between them are expected."
+        )
+    return DataSpec(set=reader, path=path, options=options)
