@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from midvision.analysis.resample import RESAMPLES, Difference, paired_difference
+import numpy as np
+
+from midvision.analysis.clusters import Contrast, difference
+from midvision.analysis.resample import common_ratios, paired_ratios
 from midvision.core.scores import Metric, Scores
 from midvision.metrics.reduce import value
 
 ALPHA = 0.05
+DRAWS = 1000
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Rank:
 
 
 def shared_ranks(
-    scores: Mapping[str, Scores], metric: Metric, seed: int = 0, n: int = RESAMPLES, alpha: float = ALPHA
+    scores: Mapping[str, Scores], metric: Metric, seed: int = 0, n: int = DRAWS, alpha: float = ALPHA
 ) -> list[Rank]:
     """Best first. Two encoders differ reliably where their paired difference over groups does, after Holm's
     correction over all pairs. Equal values are ordered by name, so the list does not depend on the input order.
@@ -35,14 +40,44 @@ def shared_ranks(
     values = {name: value(metric, scores[name].columns) for name in sorted(scores)}
     sign = -1.0 if metric.higher_is_better else 1.0
     order = sorted(values, key=lambda name: (values[name] != values[name], sign * values[name], name))
-    pairs = list(combinations(order, 2))
-    found = [paired_difference(scores[a], scores[b], metric, seed, n) for a, b in pairs]
-    reliable = dict(zip(pairs, holm([_p_value(entry) for entry in found], alpha), strict=True))
+    reliable = adjusted(all_pairs({name: scores[name] for name in order}, metric, seed, n))
     beaten_by, beats = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
-    for (a, b), differs in reliable.items():
-        beaten_by[b] += differs
-        beats[a] += differs
+    for (a, b), (gain, p_value) in reliable.items():
+        better, worse = (a, b) if gain.value > 0 else (b, a)
+        beaten_by[worse] += p_value <= alpha
+        beats[better] += p_value <= alpha
     return [Rank(name, values[name], 1 + beaten_by[name], len(order) - beats[name]) for name in order]
+
+
+def all_pairs(scores: Mapping[str, Scores], metric: Metric, seed: int = 0, n: int = DRAWS) -> dict[Pair, Contrast]:
+    """The gain of the first over the second for every pair, paired over groups; positive is better.
+
+    Items are matched by id. A pair is compared on the items that both have.
+    """
+    pairs = list(combinations(scores, 2))
+    if not pairs:
+        return {}
+    names = {name: row for row, name in enumerate(scores)}
+    common = common_ratios(list(scores.values()), metric, seed, n)
+    found = {}
+    for a, b in pairs:
+        if common is None:
+            gain = paired_ratios(scores[a], scores[b], metric, seed, n).contrast((0, 1), difference)
+        else:
+            gain = common.contrast((names[a], names[b]), difference)
+        found[a, b] = gain if metric.higher_is_better else turned(gain)
+    return found
+
+
+def adjusted(pairs: Mapping[Pair, Contrast]) -> dict[Pair, tuple[Contrast, float]]:
+    """Every contrast with its p-value after Holm's correction; one that has none is never told apart."""
+    values = holm_adjusted([1.0 if np.isnan(found.p_value) else found.p_value for found in pairs.values()])
+    return {pair: (found, p) for (pair, found), p in zip(pairs.items(), values, strict=True)}
+
+
+def turned(found: Contrast) -> Contrast:
+    """The same with the other sign."""
+    return Contrast(-found.value, -found.high, -found.low, found.error, found.p_value)
 
 
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
@@ -62,8 +97,3 @@ def holm_adjusted(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - step) * p_values[row]))
         adjusted[row] = running
     return adjusted
-
-
-def _p_value(difference: Difference) -> float:
-    """Without an error estimate (one group) nothing is told apart."""
-    return difference.p_value if difference.p_value == difference.p_value else 1.0

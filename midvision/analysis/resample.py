@@ -1,10 +1,7 @@
 """Intervals that respect groups: scenes and objects are drawn again, never pixels or items.
 
-With `FEW_GROUPS` groups or more: cluster bootstrap, bias-corrected and accelerated (BCa, Efron 1987),
-where whole groups are drawn with replacement and every metric is a ratio of sums over the drawn groups.
-With fewer, resampling says little and the interval is value +- t * s, with s the jackknife error over
-groups and t of G - 1 degrees of freedom; for groups of equal size this is the t interval of the group
-means. With one group there is no interval (NaN).
+Every metric is a ratio of sums over groups; `clusters.py` says how its interval is made. With one group
+there is no interval (NaN).
 """
 
 from __future__ import annotations
@@ -14,23 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from midvision.analysis.clusters import LEVEL, RESAMPLES, Ratios, difference
 from midvision.core.errors import ComparisonError
 from midvision.core.scores import Estimate, Metric, Scores
-from midvision.core.seeds import numpy_generator
 from midvision.metrics.reduce import ratio, terms
-
-FEW_GROUPS = 8
-LEVEL = 0.95
-RESAMPLES = 2000
-CELLS = 1 << 22
-"""Counts held at a time, so that memory does not grow with the number of groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`value` = a - b on the same items, with a paired interval over groups.
 
-    `p_value` is two-sided, from value / `error` as t of groups - 1 degrees of freedom; NaN with one group.
+    `p_value` is two-sided and at most 0.05 exactly where the interval leaves zero out; NaN with one group.
     `better` is "a", "b", or "" where the interval holds zero.
     """
 
@@ -62,10 +53,6 @@ class GroupSums:
     def value(self) -> float:
         return float(ratio(self.above.sum(), self.below.sum()))
 
-    def left_out(self) -> np.ndarray:
-        """The value without each group in turn, `[G]`."""
-        return ratio(self.above.sum() - self.above, self.below.sum() - self.below)
-
 
 def estimates(
     scores: Scores, metrics: Iterable[Metric], seed: int = 0, n: int = RESAMPLES, level: float = LEVEL
@@ -77,8 +64,8 @@ def estimates(
 def estimate(scores: Scores, metric: Metric, seed: int = 0, n: int = RESAMPLES, level: float = LEVEL) -> Estimate:
     """One metric with its interval, cut to the metric's range."""
     sums = group_sums(scores, metric)
-    low, high = interval([sums], seed, n, level)
-    low, high = (float(np.clip(end, metric.low, metric.high)) for end in (low, high))
+    found = ratios([sums], seed, n).contrast((0,), level=level)
+    low, high = (float(np.clip(end, metric.low, metric.high)) for end in (found.low, found.high))
     return Estimate(
         sums.value,
         low,
@@ -110,10 +97,7 @@ def paired_difference(
 
     Items are matched by id; different items raise `ComparisonError`.
     """
-    order = _same_items(a, b)
-    columns = {name: np.asarray(column)[order] for name, column in b.columns.items()}
-    matched = Scores(a.ids, a.groups, columns)
-    return _difference(_paired_sums((a, metric), (matched, metric)), metric, seed, n, level)
+    return _difference(_paired_sums((a, metric), (_matched(a, b), metric)), metric, seed, n, level)
 
 
 def grouped_difference(
@@ -178,76 +162,37 @@ def _sum_groups(above: np.ndarray, below: np.ndarray, there: np.ndarray, groups:
     return GroupSums(sums[0][present], sums[1][present], int(there.sum()))
 
 
-def interval(sides: Sequence[GroupSums], seed: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of the value of one side, or of the first minus the second side."""
-    groups = sides[0].groups
-    value = _combine([np.array(side.value) for side in sides])
-    left_out = _combine([side.left_out() for side in sides])
-    if groups < 2 or not np.isfinite(value):
-        return float("nan"), float("nan")
-    if groups < FEW_GROUPS or not np.isfinite(left_out).all():
-        from scipy.stats import t
-
-        reach = float(t.ppf(0.5 + level / 2, groups - 1)) * _jackknife_error(left_out)
-        return float(value) - reach, float(value) + reach
-    return _bca(float(value), left_out, _drawn(sides, seed, n), level)
+def ratios(sides: Sequence[GroupSums], seed: int = 0, n: int = RESAMPLES) -> Ratios:
+    """Sides over the same groups, ready for intervals of what is made of them."""
+    return Ratios(np.stack([side.above for side in sides]), np.stack([side.below for side in sides]), seed, n)
 
 
-def _combine(values: Sequence[np.ndarray]) -> np.ndarray:
-    combined: np.ndarray = values[0] if len(values) == 1 else values[0] - values[1]
-    return combined
+def paired_ratios(a: Scores, b: Scores, metric: Metric, seed: int = 0, n: int = RESAMPLES) -> Ratios:
+    """Two ratios over the items where both are defined."""
+    return ratios(_paired_sums((a, metric), (_matched(a, b), metric)), seed, n)
 
 
-def _drawn(sides: Sequence[GroupSums], seed: int, n: int) -> np.ndarray:
-    """The value in `n` draws of as many groups, with replacement; finite draws only."""
-    groups = sides[0].groups
-    generator = numpy_generator("bootstrap", seed, groups)
-    even = np.full(groups, 1.0 / groups)
-    rows = max(1, CELLS // groups)
-    found = []
-    for start in range(0, n, rows):
-        counts = generator.multinomial(groups, even, size=min(rows, n - start)).astype(np.float64)
-        found.append(_combine([ratio(counts @ side.above, counts @ side.below) for side in sides]))
-    values = np.concatenate(found)
-    finite: np.ndarray = values[np.isfinite(values)]
-    return finite
-
-
-def _jackknife_error(left_out: np.ndarray) -> float:
-    groups = len(left_out)
-    return float(np.sqrt((groups - 1) / groups * ((left_out - left_out.mean()) ** 2).sum()))
-
-
-def _bca(value: float, left_out: np.ndarray, drawn: np.ndarray, level: float) -> tuple[float, float]:
-    """Bias-corrected, accelerated quantiles; plain ones where the draws lie on one side of the value."""
-    from scipy.special import ndtr, ndtri
-
-    if not len(drawn):
-        return float("nan"), float("nan")
-    share = ((drawn < value).mean() + (drawn <= value).mean()) / 2
-    ends = np.array([0.5 - level / 2, 0.5 + level / 2])
-    spread = left_out.mean() - left_out
-    cubes, squares = (spread**3).sum(), (spread**2).sum()
-    if 0 < share < 1 and squares > 0:
-        bias, acceleration = ndtri(share), cubes / (6 * squares**1.5)
-        shifted = bias + ndtri(ends)
-        ends = ndtr(bias + shifted / (1 - acceleration * shifted))
-    low, high = np.quantile(drawn, ends)
-    return float(low), float(high)
+def common_ratios(scores: Sequence[Scores], metric: Metric, seed: int = 0, n: int = RESAMPLES) -> Ratios | None:
+    """One ratio for each of several scores of the same items; None where they are not defined on the same items."""
+    matched = [scores[0], *(_matched(scores[0], other) for other in scores[1:])]
+    there = [_there(found.columns, metric) for found in matched]
+    if any((mask != there[0]).any() for mask in there) or not there[0].any():
+        return None
+    return ratios([group_sums(found, metric) for found in matched], seed, n)
 
 
 def _difference(sides: tuple[GroupSums, GroupSums], metric: Metric, seed: int, n: int, level: float) -> Difference:
-    from scipy.stats import t
-
-    value = sides[0].value - sides[1].value
-    groups = sides[0].groups
-    low, high = interval(sides, seed, n, level)
-    error, p_value = float("nan"), float("nan")
-    if groups >= 2 and np.isfinite(value):
-        error = _jackknife_error(_combine([side.left_out() for side in sides]))
-        p_value = float(2 * t.sf(abs(value) / error, groups - 1)) if error > 0 else float(value == 0)
+    found = ratios(sides, seed, n).contrast((0, 1), difference, level)
+    low, high = found.low, found.high
     better = "" if not (low > 0 or high < 0) else ("a" if (low > 0) == metric.higher_is_better else "b")
-    return Difference(metric.name, value, low, high, error, p_value, sides[0].n, groups, metric.unit, better)
+    counts = sides[0].n, sides[0].groups
+    return Difference(metric.name, found.value, low, high, found.error, found.p_value, *counts, metric.unit, better)
+
+
+def _matched(a: Scores, b: Scores) -> Scores:
+    """b in the order of the items of a."""
+    order = _same_items(a, b)
+    return Scores(a.ids, a.groups, {name: np.asarray(column)[order] for name, column in b.columns.items()})
 
 
 def _same_items(a: Scores, b: Scores) -> np.ndarray:

@@ -109,7 +109,10 @@ def compare(
     probe: ProbeFilter = None,
     json: o.Json = False,
 ) -> None:
-    """Paired difference A - B with its interval, over the same items; refuses what is not comparable."""
+    """Paired difference A - B with its interval, over the same items; refuses what is not comparable.
+
+    Verdicts allow for the number of comparisons shown (Holm's correction).
+    """
     from midvision.core.places import output_dir
     from midvision.report.difference import compare_all
     from midvision.results.query import load_results
@@ -119,7 +122,7 @@ def compare(
     if json:
         return put_json([difference.as_dict() for difference in differences])
     rows = [difference.words() for difference in differences]
-    return put_table(["task", "metric", a, b, "A - B", "95 % interval", "verdict"], rows, numbers=2)
+    return put_table(["task", "metric", a, b, "A - B", "95 % interval", "adjusted p", "verdict"], rows, numbers=2)
 
 
 def analysis_of(found: Results) -> StudyAnalysis:

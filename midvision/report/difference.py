@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from midvision.analysis.headline import headline_metric
+from midvision.analysis.ranks import ALPHA, holm_adjusted
 from midvision.analysis.resample import Difference, paired_difference
 from midvision.core.errors import ComparisonError
 from midvision.report.numbers import metric_title, number
-from midvision.report.standing import headline_metric
 from midvision.results.query import comparable
 from midvision.results.record import ResultRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One task's headline for two encoders, and their paired difference a - b."""
+    """One task's headline for two encoders, and their paired difference a - b.
+
+    `adjusted_p` is Holm's over all comparisons made at once; `difference.better` goes by it.
+    """
 
     task: str
     a: ResultRecord
     b: ResultRecord
     difference: Difference
+    adjusted_p: float
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -29,6 +34,7 @@ class Compared:
             "a": {"model": self.a.model_id, "run_hash": self.a.run_hash, "value": self.a.main.value},
             "b": {"model": self.b.model_id, "run_hash": self.b.run_hash, "value": self.b.main.value},
             **asdict(self.difference),
+            "adjusted_p_value": self.adjusted_p,
         }
 
     def words(self) -> list[str]:
@@ -44,6 +50,7 @@ class Compared:
             *(number(value, unit) for value in values),
             f"{found.value:+.{decimals}f}",
             span,
+            f"{self.adjusted_p:.2g}",
             verdict[found.better],
         ]
 
@@ -51,10 +58,10 @@ class Compared:
 def compare_all(a: Sequence[ResultRecord], b: Sequence[ResultRecord]) -> list[Compared]:
     """Every pair of comparable records, in order of task; `ComparisonError` where there is none.
 
-    Several seeds are paired by seed.
+    Several seeds are paired by seed. Several comparisons share one chance of error: Holm's correction.
     """
     found = [
-        Compared(left.task, left, right, _difference(left, right))
+        (left, right, _difference(left, right))
         for left in a
         for right in b
         if comparable(left) == comparable(right) and left.seed == right.seed and left.run_hash != right.run_hash
@@ -65,7 +72,14 @@ def compare_all(a: Sequence[ResultRecord], b: Sequence[ResultRecord]) -> list[Co
             f"Task, protocol, probe, data and seed must agree. {_why(a, b)}",
             "Run both with the same options, or choose with --task, --protocol and --probe.",
         )
-    return sorted(found, key=lambda one: (one.task, str(one.a.protocol["name"]), one.a.seed))
+    chances = holm_adjusted(
+        [1.0 if difference.p_value != difference.p_value else difference.p_value for *_, difference in found]
+    )
+    judged = [
+        Compared(left.task, left, right, replace(difference, better=difference.better if p <= ALPHA else ""), p)
+        for (left, right, difference), p in zip(found, chances, strict=True)
+    ]
+    return sorted(judged, key=lambda one: (one.task, str(one.a.protocol["name"]), one.a.seed))
 
 
 def _difference(a: ResultRecord, b: ResultRecord) -> Difference:

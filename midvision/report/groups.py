@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from midvision.analysis.headline import headline_metric
 from midvision.core.scores import Estimate
 from midvision.metrics.reduce import ratio, terms
 from midvision.report.examples import DenseExample, Example, PairExample, TripletExample, Witness, examples
 from midvision.report.figures import Dot, Role, dot_plot, short
 from midvision.report.numbers import ARROWS, exact, interval, metric_title, number
 from midvision.report.rows import Ranking, Row, set_apart
-from midvision.report.standing import headline_metric
 from midvision.results.record import ResultRecord
 
 METRICS_SHOWN = 5

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from midvision.analysis.headline import headline_metric
 from midvision.analysis.ranks import Rank, shared_ranks
 from midvision.analysis.resample import against_baseline
 from midvision.core.errors import ComparisonError
-from midvision.core.scores import Metric, Scores
+from midvision.core.scores import Scores
 from midvision.results.record import ResultRecord
 
-DRAWS = 200
-"""Ranks use the paired error only, not the draws; few keep a page of thirty encoders quick."""
 FLOORS = (("constant", "not better than a constant"), ("chance", "not better than chance"))
-
-
-def headline_metric(record: ResultRecord, scores: Scores) -> Metric | None:
-    """How the record's headline is made of its items' columns: from its task, else a plain mean of its own column."""
-    from midvision.tasks.task import all_tasks
-
-    task = all_tasks().get(record.task)
-    for metric in task.metrics if task else ():
-        if metric.name == record.main_metric and {metric.column, metric.over or metric.column} <= set(scores.columns):
-            return metric
-    main = record.main
-    if record.main_metric not in scores.columns:
-        return None
-    return Metric(
-        record.main_metric, main.unit, main.higher_is_better, main.low, main.high, record.main_metric, None, main.chance
-    )
 
 
 def standings(records: Sequence[ResultRecord], scores: Sequence[Scores | None]) -> dict[str, Rank]:
@@ -40,7 +23,7 @@ def standings(records: Sequence[ResultRecord], scores: Sequence[Scores | None]) 
     if metric is None:
         return {}
     try:
-        return {rank.name: rank for rank in shared_ranks(known, metric, n=DRAWS)}
+        return {rank.name: rank for rank in shared_ranks(known, metric)}
     except ComparisonError:
         return {}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import fabricated
 import numpy as np
 import pytest
+from scipy import stats
 
 from midvision.core.errors import ComparisonError
 from midvision.core.scores import Estimate, Scores
@@ -118,6 +119,24 @@ def test_paired_difference_of_two_models(tmp_path: Path) -> None:
     assert found.difference.ci_low < expected < found.difference.ci_high
     assert found.words()[-1] == "timm/a is better"
     assert json.loads(json.dumps(found.as_dict()))["a"]["model"] == "timm/a"
+
+
+def test_several_comparisons_share_one_chance_of_error(tmp_path: Path) -> None:
+    """p = 0.03 tells two models apart once, not twice: 2 x 0.03 > 0.05."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.01, 10)
+    noise = (noise - noise.mean()) / noise.std(ddof=1) * 0.01
+    gain = float(stats.t.isf(0.015, 9)) * 0.01 / np.sqrt(10)
+    base = np.linspace(0.3, 0.7, 10)
+    first = scored(tmp_path, "timm/a", base + gain + noise), scored(tmp_path, "timm/b", base)
+    again = [replace(record, seed=1, run_hash=f"again-{record.model_id}") for record in first]
+    pair = list(zip(first, again, strict=True))
+    (alone,) = compare_all(pair[0][:1], pair[1][:1])
+    assert alone.difference.p_value == pytest.approx(0.03) and alone.words()[-1] == "timm/a is better"
+    both = compare_all(*pair)
+    assert [one.adjusted_p for one in both] == pytest.approx([0.06, 0.06])
+    assert [one.words()[-1] for one in both] == ["cannot be told apart"] * 2
+    assert [one.as_dict()["better"] for one in both] == ["", ""]
 
 
 def test_other_data_cannot_be_compared(tmp_path: Path) -> None:
