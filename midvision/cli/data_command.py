@@ -178,7 +178,7 @@ def check(
         for problem in found.problems[1:SHOWN_PROBLEMS]:
             say(f"Damaged: {problem}")
         raise DataError(
-            f"The copy of {card.name} is damaged ({len(found.problems)} problems): {found.problems[0]}.",
+            f"The copy of {card.name} is damaged ({_problems(len(found.problems))}): {found.problems[0]}.",
             "",
             f"Prepare it again: midvision data prepare {card.name} --again --from PATH...",
         )
@@ -239,6 +239,10 @@ def _state(card: DataCard) -> dict[str, Any]:
 def _source_line(source: dict[str, Any]) -> str:
     extra = [source["holds"], source["size"], source["checksum"] or "", "" if source["needed"] else "optional"]
     return f"{source['file']} ({', '.join(part for part in extra if part)})"
+
+
+def _problems(count: int) -> str:
+    return "1 problem" if count == 1 else f"{count} problems"
 
 
 def _lines(title: str, lines: Any) -> None:

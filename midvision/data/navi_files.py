@@ -196,7 +196,9 @@ def _shots(path: Path, sha256: str) -> dict[str, Shot]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}.", "", "Make it readable, or copy it again."
+        ) from error
     return {shot.stem: shot for shot in read_annotations(content, str(path))}
 
 

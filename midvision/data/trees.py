@@ -88,7 +88,9 @@ class Folder(Tree):
         try:
             return open(self.path / name, "rb")
         except OSError as error:
-            raise DataError(f"{self.path / name} cannot be read: {error.strerror}.") from error
+            raise DataError(
+                f"{self.path / name} cannot be read: {error.strerror}.", "", "Make it readable, or copy it again."
+            ) from error
 
     def find(self, mark: str) -> list[str]:
         found: dict[str, None] = {}
@@ -230,7 +232,9 @@ def open_tree(path: Path) -> Tree:
     except ImpossibleHeader as error:
         raise damaged(path, error) from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}.", "", "Make it readable, or copy it again."
+        ) from error
     assert isinstance(tree, Archive)
     tree.index()
     return tree

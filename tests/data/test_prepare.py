@@ -169,7 +169,7 @@ def test_check_finds_each_flipped_byte_and_each_missing_or_strange_file(
     for place, path in enumerate(files):
         flip(path, -30 - place)
         code, _, err = command(capsys, "check", "voc12", "--full")
-        assert code == 3 and str(path) in err and "1 problems" in err
+        assert code == 3 and str(path) in err and "(1 problem)" in err
         flip(path, -30 - place)
     assert command(capsys, "check", "voc12", "--full")[0] == 0
     strange = root / "voc12/JPEGImages/extra.jpg"

@@ -94,11 +94,8 @@ def _kits(shelf: Shelf, year: str, shape: re.Pattern[str]) -> list[Place]:
 
 
 def _looks_right(place: Place, shape: re.Pattern[str]) -> bool:
-    for name in place.names(LISTS):
-        words = place.read_bytes(name).split()
-        if words:
-            return bool(shape.fullmatch(words[0].decode("ascii", "replace")))
-    return False
+    starts = (place.read_bytes(name).split()[:1] for name in place.names(LISTS))
+    return any(shape.fullmatch(word.decode("ascii", "replace")) for start in starts for word in start)
 
 
 def _ids(text: bytes, where: str, shape: re.Pattern[str]) -> tuple[str, ...]:
