@@ -1,7 +1,8 @@
 # The long proofs, one target per line of the acceptance list. Each has a scaled-down twin in the suite.
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
-         zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families
+         zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families \
+         data-truth data-broken data-kills
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -29,3 +30,6 @@ accept-zoo-fetch:   ; $(PROVE) tests/zoo/test_fetch_http.py tests/zoo/test_fetch
 accept-zoo-inspect: ; $(PROVE) tests/zoo/test_stray.py tests/zoo/test_shapes.py
 accept-zoo-cost:    ; $(PROVE) tests/encoders/test_cost.py tests/run/test_cost_cards.py tests/report/test_report_cost.py
 accept-families:    ; $(PROVE) tests/accept/test_families.py tests/contracts/test_families_small.py
+accept-data-broken: ; $(PROVE) tests/data/test_broken_copies.py tests/data/test_archives.py tests/data/test_plain_pickle.py tests/data/test_prepare.py
+accept-data-kills:  ; $(PROVE) tests/accept/test_data_kills.py
+accept-data-truth:  ; $(PROVE) tests/data -k "official and (palette or axes or normals_face or geonet_gives or disparity or pose_by_hand or known_point or millimetres or votes)"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import tarfile
 import time
 from pathlib import Path
 
 import pytest
+from killed_prepare import FORMS, check_kills
 from official_files import command, document, flip, snapshot
 from official_voc import build_kit, lists_12, voc12_tar
 
@@ -111,54 +109,10 @@ def test_a_second_preparation_has_nothing_to_do(tmp_path: Path, root: Path, caps
     assert not again["already_prepared"] and again["content"] == first["content"]
 
 
-KILLED = """
-import os, sys, time
-import midvision.data.pieces as pieces
-slow = pieces.take
-def take(*given):
-    time.sleep(0.02)
-    return slow(*given)
-pieces.take = take
-from midvision.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.parametrize(("form", "times"), [("tar", 10), ("tar.gz", 4), ("folder", 4)])
-def test_killed_several_times_it_ends_in_the_same_manifest(
-    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str], form: str, times: int
-) -> None:
-    source = voc12_tar(tmp_path, count=60)
-    if form == "tar.gz":
-        source = tmp_path / "voc12.tar.gz"
-        with tarfile.open(source, "w:gz", compresslevel=1) as packed:
-            packed.add(tmp_path / "unpacked/VOCdevkit", "VOCdevkit")
-    if form == "folder":
-        source = tmp_path / "unpacked"
-    words = ["data", "prepare", "voc12", "--subset", "--workers", "1", "-q", "--from", str(source)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    journal = root / ".voc12.preparing/.journal"
-    kills, lines = 0, 1
-    for _ in range(times):
-        process = subprocess.Popen([sys.executable, "-c", KILLED, *words], env=environment)
-        end = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < end:
-            # Kill it soon after each run has written something of its own.
-            if journal.exists() and (found := journal.read_bytes().count(b"{")) > lines + 2:
-                process.send_signal(signal.SIGKILL)
-                lines = found
-                break
-            time.sleep(0.005)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= times - 1
-    assert not (root / "voc12").exists()
-    resumed = document(capsys, "prepare", "voc12", "--subset", "--from", source)
-    manifest = (root / "voc12/manifest.json").read_bytes()
-    assert document(capsys, "check", "voc12", "--full")["problems"] == []
-    fresh = document(capsys, "prepare", "voc12", "--subset", "--again", "--from", source)
-    assert (root / "voc12/manifest.json").read_bytes() == manifest
-    assert resumed["content"] == fresh["content"]
-    assert sorted(path.name for path in root.iterdir()) == ["voc12"]
+def test_killed_it_goes_on_where_it_was(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once here, out of an archive; ten times, in every form and amid conversions: tests/accept/test_data_kills.py."""
+    (tmp_path / "files").mkdir()
+    check_kills(FORMS["tar"](tmp_path / "files"), root, capsys, 1)
 
 
 def test_check_finds_each_flipped_byte_and_each_missing_or_strange_file(
