@@ -23,29 +23,43 @@ ProbeFilter = Annotated[str | None, typer.Option("--probe", help="Only this prob
 
 def report(
     results: o.Results,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A page, or a folder of pages where the name has no .html.")
+    ] = Path("report.html"),
     model: Annotated[str | None, typer.Option("--model", "-m", help="Only models matching this glob.")] = None,
     task: TaskFilter = None,
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
     open: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
     json: o.Json = False,
 ) -> None:
-    """One self-contained HTML page of a results folder; it opens offline."""
-    from midvision.report.page import TITLE, write_report
+    """One self-contained HTML page of a results folder, or a folder of pages per task and model; it opens offline."""
     from midvision.results.query import load_results
 
     found = load_results(results).where(model=model, task=task)
-    write_report(
-        found.records, output, failures=[*found.failures, *found.unreadable], title=title or TITLE, source=str(results)
-    )
+    page = pages(found, output, title, str(results))
     if json:
-        put_json({"page": str(output.resolve()), "records": len(found), "failures": len(found.failures)})
+        put_json({"page": str(page.resolve()), "records": len(found), "failures": len(found.failures)})
     else:
-        say(f"Report: {output.resolve()} ({len(found)} records, {output.stat().st_size / 2**20:.1f} MiB)")
+        written = page.parent.rglob("*") if page != output else [page]
+        size = sum(path.stat().st_size for path in written if path.is_file())
+        say(f"Report: {page.resolve()} ({len(found)} records, {size / 2**20:.1f} MiB)")
     if open:
         import webbrowser
 
-        webbrowser.open(output.resolve().as_uri())
+        webbrowser.open(page.resolve().as_uri())
+
+
+def pages(found: Results, output: Path, title: str | None, source: str) -> Path:
+    """Write one page, or the study's folder; returns the page to open."""
+    from midvision.report.page import TITLE, write_report
+
+    lost = [*found.failures, *found.unreadable]
+    if output.suffix.lower() in (".html", ".htm"):
+        return write_report(found.records, output, failures=lost, title=title or TITLE, source=source)
+    from midvision.report.study.site import write_study_report
+
+    analysis = analysis_of(found)
+    return write_study_report(found.records, analysis, output, failures=lost, title=title or TITLE, source=source)
 
 
 def export(

@@ -113,9 +113,9 @@ class TripletExample:
 Example = DenseExample | PairExample | TripletExample
 
 
-def examples(witnesses: Sequence[Witness], anchor: str) -> list[Example]:
+def examples(witnesses: Sequence[Witness], anchor: str, encoders: int = ENCODERS_SHOWN) -> list[Example]:
     """Examples of one comparability group; witnesses come in rank order, the ones to show first."""
-    shown = [witness for witness in witnesses if witness.samples][:ENCODERS_SHOWN]
+    shown = [witness for witness in witnesses if witness.samples][:encoders]
     if not shown:
         return []
     found: list[Example] = []

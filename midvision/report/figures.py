@@ -21,6 +21,7 @@ LABEL_LIMIT = 25
 LABEL_PX, PLOT_PX = 152, 178
 SIZE_TITLE = "parameters (millions)"
 COST_TITLE = "GFLOPs per image"
+SPEED_TITLE = "images per second"
 SIZE_TICKS = (0.1, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 
@@ -58,17 +59,17 @@ def dot_plot(dots: Sequence[Dot], floors: Sequence[float], axis_title: str, doma
     )
     y = alt.Y("at:N", sort=None, title=None, axis=names_axis)
     x = alt.X("value:Q", scale=alt.Scale(domain=list(domain), nice=False), title=axis_title)
-    data = alt.Chart(_data(rows))
+    data = alt.Chart(chart_data(rows))
     whiskers = data.mark_rule(strokeWidth=2.6, opacity=0.45, strokeCap="round").encode(
         x=alt.X("low:Q", title=axis_title), x2="high:Q", y=y, color=_colour()
     )
     points = data.mark_point(filled=True, size=58, opacity=1).encode(x=x, y=y, color=_colour())
     layers: list[Any] = [whiskers, points]
     if floors:
-        marks = alt.Chart(_data([{"floor": value} for value in floors]))
+        marks = alt.Chart(chart_data([{"floor": value} for value in floors]))
         layers.insert(0, marks.mark_rule(color=FLOOR_LINE, strokeDash=[2, 3], strokeWidth=1.2).encode(x="floor:Q"))
     chart = alt.layer(*layers).properties(width=PLOT_PX, height=alt.Step(19))
-    return _svg(chart, f"Dot plot of {axis_title} with intervals")
+    return svg_of(chart, f"Dot plot of {axis_title} with intervals")
 
 
 def size_plot(
@@ -90,20 +91,20 @@ def size_plot(
         for name, role, size, value in points
     ]
     x_axis = alt.Axis(values=ticks, format="~s")
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         x=alt.X("size:Q", scale=alt.Scale(type="log", domain=list(limits), nice=False), title=size_title, axis=x_axis),
         y=alt.Y("value:Q", scale=alt.Scale(domain=list(domain), nice=False), title=axis_title),
     )
     names = base.mark_text(dx=7, align="left", fontSize=10, color=SOFT).encode(text="label:N")
     dots = base.mark_point(filled=True, size=64, opacity=1).encode(color=_colour())
-    return _svg((dots + names).properties(width=300, height=190), f"{axis_title} against {size_title}")
+    return svg_of((dots + names).properties(width=300, height=190), f"{axis_title} against {size_title}")
 
 
 def _uncrowded(
     points: Sequence[tuple[str, Role, float, float]], limits: tuple[float, float], domain: tuple[float, float]
 ) -> set[tuple[str, float, float]]:
     """The points whose names may be written, best first: a name covers no other name and no other dot."""
-    reach_x, reach_y = 0.5 * math.log(limits[1] / limits[0]), 0.07 * (domain[1] - domain[0])
+    reach_x, reach_y = 0.5 * math.log(limits[1] / limits[0]), 0.07 * abs(domain[1] - domain[0])
     taken: list[tuple[str, float, float]] = []
     for name, _, size, value in points:
         near_name = any(abs(math.log(size / s)) < reach_x and abs(value - v) < reach_y for _, s, v in taken)
@@ -124,7 +125,7 @@ def _colour() -> Any:
     return alt.Color("role:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=None)
 
 
-def _data(rows: Sequence[Mapping[str, object]]) -> Any:
+def chart_data(rows: Sequence[Mapping[str, object]]) -> Any:
     import altair as alt
 
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
@@ -141,7 +142,7 @@ def _escaped(char: str) -> str:
     return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
 
 
-def _svg(chart: Any, label: str) -> str:
+def svg_of(chart: Any, label: str) -> str:
     import vl_convert
 
     spec = chart.configure(

@@ -10,7 +10,15 @@ from typing import Any
 from midvision.analysis.headline import headline_metric
 from midvision.core.scores import Estimate
 from midvision.metrics.reduce import ratio, terms
-from midvision.report.examples import DenseExample, Example, PairExample, TripletExample, Witness, examples
+from midvision.report.examples import (
+    ENCODERS_SHOWN,
+    DenseExample,
+    Example,
+    PairExample,
+    TripletExample,
+    Witness,
+    examples,
+)
 from midvision.report.figures import Dot, Role, dot_plot, short
 from midvision.report.numbers import ARROWS, exact, interval, metric_title, number
 from midvision.report.rows import Ranking, Row, set_apart
@@ -30,6 +38,7 @@ class Column:
     title: str
     hint: str
     first: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,8 @@ class Cell:
     text: str
     interval: str
     exact: str
+    low: str = "nan"
+    high: str = "nan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +108,8 @@ class Apart:
     href: str = ""
 
 
-def group_view(ranking: Ranking, nav: str) -> GroupView:
-    """Everything the page shows of one comparability group."""
+def group_view(ranking: Ranking, nav: str, encoders: int = ENCODERS_SHOWN, plotted: bool = True) -> GroupView:
+    """Everything a page shows of one comparability group; pictures of the first `encoders` records."""
     record = ranking.first
     names = shown_metrics(ranking)
     domain = axis_domain(ranking)
@@ -107,7 +118,7 @@ def group_view(ranking: Ranking, nav: str) -> GroupView:
         Floor(name, number(floor.value, floor.unit), _place(floor.value, domain))
         for name, floor in ranking.floors.items()
     ]
-    found = _examples(ranking)
+    found = _examples(ranking, encoders)
     return GroupView(
         anchor=ranking.anchor,
         nav=nav,
@@ -121,7 +132,7 @@ def group_view(ranking: Ranking, nav: str) -> GroupView:
         floors=tuple(floors),
         ceiling=number(ranking.ceiling.value, ranking.ceiling.unit) if ranking.ceiling else "",
         axis=(number(domain[0], record.main.unit), number(domain[1], record.main.unit)),
-        plot=_plot(ranking, domain),
+        plot=_plot(ranking, domain) if plotted else "",
         note=_note(ranking),
         legend=LEGENDS.get(_dense_kind(record), ""),
         ranked=any(row.rank for row in ranking.rows),
@@ -169,7 +180,7 @@ def _place(value: float, domain: tuple[float, float]) -> float:
 def _column(name: str, estimate: Estimate) -> Column:
     unit = f", {estimate.unit}" if estimate.unit not in ("share", "ratio", "") else ""
     hint = f"{name}: {ARROWS[estimate.higher_is_better]}{unit}"
-    return Column(metric_title(name), hint, "descending" if estimate.higher_is_better else "ascending")
+    return Column(metric_title(name), hint, "descending" if estimate.higher_is_better else "ascending", name)
 
 
 def _row_view(row: Row, names: Sequence[str], domain: tuple[float, float]) -> RowView:
@@ -179,7 +190,8 @@ def _row_view(row: Row, names: Sequence[str], domain: tuple[float, float]) -> Ro
         if estimate is None:
             cells.append(Cell("–", "", "nan"))
             continue
-        cells.append(Cell(number(estimate.value, estimate.unit), interval(estimate), exact(estimate.value)))
+        ends = exact(estimate.ci_low), exact(estimate.ci_high)
+        cells.append(Cell(number(estimate.value, estimate.unit), interval(estimate), exact(estimate.value), *ends))
     low, high, dot = (_place(value, domain) for value in (row.main.ci_low, row.main.ci_high, row.main.value))
     span = f"{row.rank}–{row.worst_rank}" if row.rank != row.worst_rank else ""
     return RowView(
@@ -244,7 +256,7 @@ def _dense_kind(record: ResultRecord) -> str:
     return {"object-depth": "depth"}.get(content, content)
 
 
-def _examples(ranking: Ranking) -> list[Example]:
+def _examples(ranking: Ranking, encoders: int) -> list[Example]:
     witnesses = []
     order = sorted(ranking.rows, key=lambda row: row.role == "floor")
     for row in order:
@@ -253,7 +265,7 @@ def _examples(ranking: Ranking) -> list[Example]:
             continue
         label = row.record.model_id + (f" ({row.variant})" if row.variant else "")
         witnesses.append(Witness(short(label, NAME_SHOWN), row.role, scores.samples, _item_scores(row)))
-    return examples(witnesses, ranking.anchor)
+    return examples(witnesses, ranking.anchor, encoders)
 
 
 def _item_scores(row: Row) -> dict[str, str]:

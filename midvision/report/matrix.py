@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midvision.report.figures import COST_TITLE, SIZE_TITLE, Role, short, size_plot
+from midvision.report.figures import COST_TITLE, SIZE_TITLE, SPEED_TITLE, Role, short, size_plot
 from midvision.report.groups import NAME_SHOWN, Column, GroupView, axis_domain, title_and_question
 from midvision.report.numbers import ARROWS, exact, metric_title, number
 from midvision.report.rows import Ranking, Row, role_of
@@ -100,8 +100,8 @@ def _row_of(model: str, ranking: Ranking) -> Row | None:
     return next((row for row in ranking.rows if row.record.model_id == model), None)
 
 
-def size_plots(rankings: Sequence[Ranking]) -> list[tuple[str, str, Any]]:
-    """Title, setting and plot of score against parameters and against operations, where three values differ."""
+def size_plots(rankings: Sequence[Ranking], fewest: int = FEWEST_SIZES) -> list[tuple[str, str, Any]]:
+    """Title, setting and plot of score against parameters, operations and speed, where `fewest` values differ."""
     from markupsafe import Markup
 
     found = []
@@ -109,13 +109,13 @@ def size_plots(rankings: Sequence[Ranking]) -> list[tuple[str, str, Any]]:
         title, _ = title_and_question(ranking.first)
         axis = metric_title(ranking.first.main_metric)
         words = f"{ranking.key.protocol}{', ' + ranking.key.probe if ranking.key.probe else ''}"
-        for size_title, size_of in ((SIZE_TITLE, _millions), (COST_TITLE, _gflops)):
+        for size_title, size_of in ((SIZE_TITLE, _millions), (COST_TITLE, _gflops), (SPEED_TITLE, _speed)):
             points = [
                 (row.record.model_id, row.role, size, row.main.value)
                 for row in ranking.rows
                 if row.role in ("model", "control") and (size := size_of(row.record))
             ]
-            if len({size for _, _, size, _ in points}) >= FEWEST_SIZES:
+            if len({size for _, _, size, _ in points}) >= fewest:
                 svg = size_plot(points, axis, axis_domain(ranking), size_title)
                 found.append((title, f"{words}, {size_title}", Markup(svg)))
     return found
@@ -128,3 +128,8 @@ def _millions(record: ResultRecord) -> float:
 def _gflops(record: ResultRecord) -> float:
     """At the run's own input size; 0 where it was not counted."""
     return float(record.cost.get("gflops") or 0)
+
+
+def _speed(record: ResultRecord) -> float:
+    """Images per second inside the encoder; 0 where it was never seen at work."""
+    return float(record.cost.get("images_per_s") or 0)

@@ -35,13 +35,13 @@ def report_html(
 ) -> str:
     """The page as text. Every value passes through the template's escaping."""
     ordered = rankings(records)
-    groups = [group_view(ranking, _nav(ranking, ordered)) for ranking in ordered]
+    groups = [group_view(ranking, nav_of(ranking, ordered)) for ranking in ordered]
     apart = apart_entries(records, failures)
     page = {
         "title": title,
         "subtitle": _subtitle(ordered),
         "facts": _facts(records, ordered, apart),
-        "version": _version(),
+        "version": package_version(),
         "made_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "source": source or "results on this machine",
         "interval": "95 %",
@@ -53,10 +53,10 @@ def report_html(
         "records": _records(records),
     }
     template, css = page_parts("page.html.jinja")
-    return str(template.render(page=page, css=css, js=_markup(_text("page.js"))))
+    return str(template.render(page=page, css=css, js=_markup(text_of("page.js"))))
 
 
-def _nav(ranking: Ranking, ordered: Sequence[Ranking]) -> str:
+def nav_of(ranking: Ranking, ordered: Sequence[Ranking]) -> str:
     """A short name that tells this group from all others on the page."""
     record = ranking.first
     title = title_and_question(record)[0]
@@ -115,7 +115,7 @@ def _data_address(csv: str) -> str:
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(csv.encode("utf-8")).decode("ascii")
 
 
-def _version() -> str:
+def package_version() -> str:
     try:
         return metadata.version("midvision")
     except metadata.PackageNotFoundError:
@@ -124,18 +124,21 @@ def _version() -> str:
 
 def page_parts(name: str) -> tuple[Any, Any]:
     """A template with escaping switched on, and the style sheet."""
-    return _template(name), _markup(_text("page.css"))
+    return template_of(name), _markup(text_of("page.css"))
 
 
-def _template(name: str) -> Any:
-    from jinja2 import Environment, StrictUndefined
+def template_of(name: str) -> Any:
+    """A template of this room, which may build on others, with escaping switched on."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    loader = FunctionLoader(text_of)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, loader=loader)
     environment.filters["breaks"] = _breaks
-    return environment.from_string(_text(name))
+    return environment.get_template(name)
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """A template, style sheet or script of this room."""
     return resources.files("midvision.report").joinpath(name).read_text(encoding="utf-8")
 
 

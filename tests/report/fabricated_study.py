@@ -140,6 +140,11 @@ def _dressed(
         "speed_source": "timed",
     }
     dataset = {**made.dataset, "name": task, "n_items": ITEMS, "n_images": ITEMS}
+    if "train" in dataset and "train_images" in wish:
+        size = wish["train_images"]
+        dataset["train"] = {**dataset["train"], "n_items": size, "fingerprint": f"train-{content}-{size}"}
+    if "data" in wish:
+        dataset["fingerprint"] += repr(sorted(wish["data"].items()))
     probe = {"name": "linear" if content != "labels" else "ridge", "hidden": 512} if content in FITTED else None
     return replace(
         made,
@@ -153,6 +158,7 @@ def _dressed(
         dataset=dataset,
         probe=probe,
         cost={} if model.startswith("control/") else cost,
+        features={**made.features, **({"image_size": wish["image_size"]} if "image_size" in wish else {})},
         run={**made.run, "data": {"set": task}, **wish},
         metrics={metric.name: _estimate(metric, scores) for metric in metrics},
     )
