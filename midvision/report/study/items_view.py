@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from midvision.analysis.headline import headline_metric
 from midvision.metrics.reduce import ratio, terms
 from midvision.report.figures import short
 from midvision.report.groups import NAME_SHOWN
 from midvision.report.numbers import exact, number
 from midvision.report.rows import Ranking, Row
-from midvision.report.standing import headline_metric
 from midvision.results.record import ResultRecord
 
 SHOWN = 6
