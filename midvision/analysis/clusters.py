@@ -10,9 +10,9 @@ Steigerwald 2017), so that one large scene counts for no more than it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -45,6 +45,17 @@ class Contrast:
 
 def itself(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return r[0], np.ones_like(r)
+
+
+def weighted(*weights: float) -> Function:
+    """The sum of the ratios, each with its weight."""
+    fixed = np.array(weights)
+
+    def function(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        column = fixed.reshape(-1, *(1,) * (r.ndim - 1))
+        return (column * r).sum(axis=0), column * np.ones_like(r)
+
+    return function
 
 
 def difference(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,16 +185,29 @@ class Ratios:
         columns = self._columns[0]
         first, second = np.triu_indices(len(columns))
         products = columns[first] * columns[second]
-        generator = numpy_generator("bootstrap", self.seed, self.clusters)
-        even = np.full(self.clusters, 1.0 / self.clusters)
-        rows = max(1, CELLS // self.clusters)
         sums, crossed = [], []
-        for start in range(0, self.draws, rows):
-            size = min(rows, self.draws - start)
-            counts = generator.multinomial(self.clusters, even, size=size).astype(np.float64)
+        for counts in _counts(self.seed, self.clusters, self.draws):
             sums.append(counts @ columns.T)
             crossed.append(counts @ products.T)
         return np.concatenate(sums), np.concatenate(crossed)
+
+
+def _counts(seed: int, clusters: int, draws: int) -> Iterable[np.ndarray]:
+    """How often each cluster was drawn, `[rows, clusters]` at a time; the last few are kept where they are small."""
+    return _kept(seed, clusters, draws) if clusters * draws <= CELLS else _drawn_counts(seed, clusters, draws)
+
+
+@lru_cache(maxsize=2)
+def _kept(seed: int, clusters: int, draws: int) -> tuple[np.ndarray, ...]:
+    return tuple(_drawn_counts(seed, clusters, draws))
+
+
+def _drawn_counts(seed: int, clusters: int, draws: int) -> Iterator[np.ndarray]:
+    generator = numpy_generator("bootstrap", seed, clusters)
+    even = np.full(clusters, 1.0 / clusters)
+    rows = max(1, CELLS // clusters)
+    for start in range(0, draws, rows):
+        yield generator.multinomial(clusters, even, size=min(rows, draws - start)).astype(np.float64)
 
 
 def _jackknife_error(left_out: np.ndarray) -> float:

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from midvision.analysis.clusters import Contrast, difference
-from midvision.analysis.resample import common_ratios, paired_ratios
+from midvision.analysis.clusters import Contrast, Ratios, difference
+from midvision.analysis.resample import common_ratios, joint_ratios
 from midvision.core.scores import Metric, Scores
 from midvision.metrics.reduce import value
 
@@ -49,20 +49,30 @@ def shared_ranks(
     return [Rank(name, values[name], 1 + beaten_by[name], len(order) - beats[name]) for name in order]
 
 
-def all_pairs(scores: Mapping[str, Scores], metric: Metric, seed: int = 0, n: int = DRAWS) -> dict[Pair, Contrast]:
+def all_pairs(
+    scores: Mapping[str, Scores],
+    metric: Metric,
+    seed: int = 0,
+    n: int = DRAWS,
+    shared: tuple[Ratios, Sequence[int]] | None = None,
+) -> dict[Pair, Contrast]:
     """The gain of the first over the second for every pair, paired over groups; positive is better.
 
-    Items are matched by id. A pair is compared on the items that both have.
+    Items are matched by id. A pair is compared on the items that both have. `shared` are ratios that hold them
+    already, and the row of each.
     """
     pairs = list(combinations(scores, 2))
     if not pairs:
         return {}
-    names = {name: row for row, name in enumerate(scores)}
-    common = common_ratios(list(scores.values()), metric, seed, n)
+    if shared is None:
+        common, rows = common_ratios(list(scores.values()), metric, seed, n), list(range(len(scores)))
+    else:
+        common, rows = shared[0], list(shared[1])
+    names = dict(zip(scores, rows, strict=True))
     found = {}
     for a, b in pairs:
         if common is None:
-            gain = paired_ratios(scores[a], scores[b], metric, seed, n).contrast((0, 1), difference)
+            gain = joint_ratios([(scores[a], metric), (scores[b], metric)], seed, n).contrast((0, 1), difference)
         else:
             gain = common.contrast((names[a], names[b]), difference)
         found[a, b] = gain if metric.higher_is_better else turned(gain)

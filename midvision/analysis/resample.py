@@ -97,7 +97,7 @@ def paired_difference(
 
     Items are matched by id; different items raise `ComparisonError`.
     """
-    return _difference(_paired_sums((a, metric), (_matched(a, b), metric)), metric, seed, n, level)
+    return _difference(_joint_sums([(a, metric), (_matched(a, b), metric)]), metric, seed, n, level)
 
 
 def grouped_difference(
@@ -117,7 +117,7 @@ def grouped_difference(
         present |= np.bincount(inverse, there, len(names)) > 0
         sides.append((above, below, int(there.sum())))
     left, right = (GroupSums(above[present], below[present], count) for above, below, count in sides)
-    return _difference((left, right), metric, seed, n, level)
+    return _difference([left, right], metric, seed, n, level)
 
 
 def against_baseline(
@@ -127,7 +127,7 @@ def against_baseline(
     moved = baseline_metrics(scores, [metric], baseline)
     if not moved:
         return None
-    return _difference(_paired_sums((scores, metric), (scores, moved[0])), metric, seed, n, level)
+    return _difference(_joint_sums([(scores, metric), (scores, moved[0])]), metric, seed, n, level)
 
 
 def group_sums(scores: Scores, metric: Metric) -> GroupSums:
@@ -138,12 +138,11 @@ def group_sums(scores: Scores, metric: Metric) -> GroupSums:
     return _sum_groups(above, below, there, len(names), inverse)
 
 
-def _paired_sums(left: tuple[Scores, Metric], right: tuple[Scores, Metric]) -> tuple[GroupSums, GroupSums]:
-    """Both sides over the items where both are defined, with the same groups in the same order."""
-    there = _there(left[0].columns, left[1]) & _there(right[0].columns, right[1])
-    names, inverse = _group_rows(left[0].groups)
-    sides = [_sum_groups(*terms(m, s.columns), there, len(names), inverse) for s, m in (left, right)]
-    return sides[0], sides[1]
+def _joint_sums(sides: Sequence[tuple[Scores, Metric]]) -> list[GroupSums]:
+    """All sides over the items where every one is defined, with the same groups in the same order."""
+    there = np.logical_and.reduce([_there(scores.columns, metric) for scores, metric in sides])
+    names, inverse = _group_rows(sides[0][0].groups)
+    return [_sum_groups(*terms(metric, scores.columns), there, len(names), inverse) for scores, metric in sides]
 
 
 def _there(columns: Mapping[str, np.ndarray], metric: Metric) -> np.ndarray:
@@ -167,9 +166,10 @@ def ratios(sides: Sequence[GroupSums], seed: int = 0, n: int = RESAMPLES) -> Rat
     return Ratios(np.stack([side.above for side in sides]), np.stack([side.below for side in sides]), seed, n)
 
 
-def paired_ratios(a: Scores, b: Scores, metric: Metric, seed: int = 0, n: int = RESAMPLES) -> Ratios:
-    """Two ratios over the items where both are defined."""
-    return ratios(_paired_sums((a, metric), (_matched(a, b), metric)), seed, n)
+def joint_ratios(sides: Sequence[tuple[Scores, Metric]], seed: int = 0, n: int = RESAMPLES) -> Ratios:
+    """Ratios over the items where every side is defined; items are matched by id with the first side's."""
+    first = sides[0][0]
+    return ratios(_joint_sums([(_matched(first, scores), metric) for scores, metric in sides]), seed, n)
 
 
 def common_ratios(scores: Sequence[Scores], metric: Metric, seed: int = 0, n: int = RESAMPLES) -> Ratios | None:
@@ -181,16 +181,18 @@ def common_ratios(scores: Sequence[Scores], metric: Metric, seed: int = 0, n: in
     return ratios([group_sums(found, metric) for found in matched], seed, n)
 
 
-def _difference(sides: tuple[GroupSums, GroupSums], metric: Metric, seed: int, n: int, level: float) -> Difference:
-    found = ratios(sides, seed, n).contrast((0, 1), difference, level)
+def _difference(sums: Sequence[GroupSums], metric: Metric, seed: int, n: int, level: float) -> Difference:
+    found = ratios(sums, seed, n).contrast((0, 1), difference, level)
     low, high = found.low, found.high
     better = "" if not (low > 0 or high < 0) else ("a" if (low > 0) == metric.higher_is_better else "b")
-    counts = sides[0].n, sides[0].groups
+    counts = sums[0].n, sums[0].groups
     return Difference(metric.name, found.value, low, high, found.error, found.p_value, *counts, metric.unit, better)
 
 
 def _matched(a: Scores, b: Scores) -> Scores:
     """b in the order of the items of a."""
+    if a is b:
+        return a
     order = _same_items(a, b)
     return Scores(a.ids, a.groups, {name: np.asarray(column)[order] for name, column in b.columns.items()})
 
