@@ -132,14 +132,25 @@ def _same_order(r: float, n: int) -> tuple[float, float]:
 def _correlation(x: np.ndarray, y: np.ndarray, ranked: bool, codes: np.ndarray | None) -> np.ndarray:
     """Row-wise correlation of `[S, n]` arrays, NaN without spread; within labels where there are codes."""
     if ranked:
-        from scipy.stats import rankdata
-
-        x, y = rankdata(x, axis=-1), rankdata(y, axis=-1)
+        x, y = ranks(x), ranks(y)
     a, b = _centred(x, codes), _centred(y, codes)
     scale = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
     tiny = 1e-13 * np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(scale > tiny, np.clip((a * b).sum(axis=-1) / scale, -1.0, 1.0), np.nan)
+
+
+def ranks(x: np.ndarray) -> np.ndarray:
+    """Places from 1 along the last axis, smallest first; equal values share their mean place."""
+    over, same = x[..., :, None] > x[..., None, :], x[..., :, None] == x[..., None, :]
+    return np.asarray(over.sum(axis=-1) + (same.sum(axis=-1) + 1) / 2)
+
+
+def kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of two `[n]`; NaN without spread."""
+    a, b = np.sign(x[:, None] - x[None]), np.sign(y[:, None] - y[None])
+    scale = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / scale) if scale > 0 else float("nan")
 
 
 def _centred(x: np.ndarray, codes: np.ndarray | None) -> np.ndarray:

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
+from midvision.analysis.entries import tables
 from midvision.analysis.facts import ModelFacts, facts_of
+from midvision.analysis.findings import judge
+from midvision.analysis.groups import task_group
 from midvision.analysis.outcome import StudyAnalysis
+from midvision.analysis.paradigms import paradigm_effects
+from midvision.analysis.relations import against_high, agreement, high_values, relations
+from midvision.analysis.shares import supervised_shares
+from midvision.analysis.variance import variance_splits
+from midvision.results.high_level import HighScore
 from midvision.results.query import Results
 
-__all__ = ["HighValue", "StudyAnalysis", "analyse"]
-
-
-class HighValue(Protocol):
-    """One model's accuracy on one high-level set, in per cent; `results/high_level.py` makes them."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def set(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def origin(self) -> str: ...
+__all__ = ["StudyAnalysis", "analyse"]
 
 
 def analyse(
     results: Results,
-    high: Sequence[HighValue] = (),
+    high: Sequence[HighScore] = (),
     facts: Mapping[str, ModelFacts] | None = None,
     seed: int = 0,
 ) -> StudyAnalysis:
-    """The whole analysis. Limited runs take no part; `facts` by model id replace what the cards say."""
+    """The whole analysis, from stored per-item scores. Limited runs take no part.
+
+    `high` are published or own high-level scores; the study's own tasks of high level are used as well. `facts` by
+    model id replace what the cards say (stand-ins of a trial study).
+    """
     models = _models(results, facts or {})
-    return StudyAnalysis(tuple(models.values()), (), (), (), (), (), (), (), (), ())
+    found, notes = tables(results, models, seed)
+    reference = high_values(found, high)
+    shares, links = supervised_shares(found, reference), relations(found, reference)
+    return StudyAnalysis(
+        models=tuple(models.values()),
+        groups=tuple(task_group(table) for table in found),
+        agreement=agreement([table for table in found if table.level == "mid"]),
+        relations=links,
+        against_high=against_high(found, reference),
+        paradigms=paradigm_effects(found, seed),
+        shares=shares,
+        variance=variance_splits(found),
+        findings=judge(found, shares, links),
+        notes=tuple(notes),
+    )
 
 
 def _models(results: Results, facts: Mapping[str, ModelFacts]) -> dict[str, ModelFacts]:
