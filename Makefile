@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all check docs clean
 
 # The stamp's name holds what was installed, so a changed pyproject.toml reinstalls.
 $(VENV)/installed-%: pyproject.toml
@@ -25,6 +25,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
 
 include tests/accept/accept.mk
 

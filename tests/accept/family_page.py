@@ -21,7 +21,7 @@ _HEAD = """# Families of networks that were walked
 This page lists the families that were walked with random weights, one small member each, and what was
 found. It is written from `tests/accept/families.json` by
 
-    python tests/accept/walk_families.py
+    python tests/accept/walk_families.py      # needs hours
 
 and `make accept-families` walks them again and fails where anything differs. Nothing is listed that did
 not run; other members of a family mostly behave alike, which is not tested. Strides and centres are in

@@ -62,7 +62,7 @@ def state_of(network: nn.Module) -> dict[str, Any]:
         "buffers": [(name, id(buffer), buffer.tolist()) for name, buffer in network.named_buffers()],
         "weights": [(id(weights), weights._version) for weights in network.parameters()],
         "random": (random.getstate(), torch.get_rng_state().tolist()),
-        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
+        "numpy": [str(part) for part in np.random.get_state(legacy=True)[1:]],  # noqa: NPY002
         "flags": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_dtype()),
         "determinism": (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark),
         "autocast": torch.is_autocast_enabled("cpu"),
