@@ -116,6 +116,8 @@ def _seen_in_b(item: PairItem, xy_a: Tensor, depth_m: Tensor) -> tuple[Tensor, T
         xy_b, in_front = project(b.K.double(), in_b), in_b[:, 2] > 0
         depth_b = in_b[:, 2]
     inside = in_front & (xy_b[:, 0] >= 0) & (xy_b[:, 0] < width) & (xy_b[:, 1] >= 0) & (xy_b[:, 1] < height)
+    # Points behind the camera have no pixel: not a number, which no index may be.
+    xy_b = torch.nan_to_num(xy_b)
     column, row = xy_b[:, 0].clamp(0, width - 1).long(), xy_b[:, 1].clamp(0, height - 1).long()
     seen = inside & b.valid[0, row, column]
     if depth_b is not None:

@@ -55,6 +55,14 @@ def pair(shift_m: float, b: Surface | None = None) -> PairItem:
     return PairItem("p", "g", a_side, View("b", lambda: b or wall(), moved(shift_m)))
 
 
+def test_points_behind_the_other_camera_are_no_matches() -> None:
+    """Camera b stands beyond the wall and looks away from it."""
+    b = View("b", wall, moved(0.0))
+    b.camera_from_world[2, 3] = -5.0
+    xy_a, xy_b = true_matches(PairItem("p", "g", View("a", wall, torch.eye(4, dtype=torch.float64)), b))
+    assert len(xy_a) == len(xy_b) == 0
+
+
 def test_a_camera_step_to_the_right_moves_a_wall_to_the_left() -> None:
     xy_a, xy_b = true_matches(pair(0.25))
     assert len(xy_a) > 10
