@@ -2,7 +2,7 @@
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
          zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families \
-         data-truth data-broken data-kills
+         data-truth data-broken data-kills statistics findings
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -18,7 +18,7 @@ accept-alignment:   ; $(PROVE) tests/accept/test_alignment_encoders.py tests/dat
 accept-realdata:    ; $(PROVE) tests/accept/test_realdata_tasks.py
 accept-cache:       ; $(PROVE) tests/extraction tests/run/test_passes.py
 accept-invariance:  ; $(PROVE) tests/accept/test_killed.py tests/run/test_invariance.py
-accept-intervals:   ; $(PROVE) tests/analysis
+accept-intervals:   ; $(PROVE) tests/analysis/test_resample.py tests/analysis/test_ranks.py
 accept-report:      ; $(PROVE) tests/browser
 accept-mutations:   ; $(BIN)/python tests/accept/mutations.py
 accept-light:       ; $(PROVE) tests/contracts/test_rooms.py tests/cli -k "light or help or rooms or doors or short"
@@ -33,3 +33,5 @@ accept-families:    ; $(PROVE) tests/accept/test_families.py tests/contracts/tes
 accept-data-broken: ; $(PROVE) tests/data/test_broken_copies.py tests/data/test_archives.py tests/data/test_plain_pickle.py tests/data/test_prepare.py
 accept-data-kills:  ; $(PROVE) tests/accept/test_data_kills.py
 accept-data-truth:  ; $(PROVE) tests/data -k "official and (palette or axes or normals_face or geonet_gives or disparity or pose_by_hand or known_point or millimetres or votes)"
+accept-statistics:  ; $(PROVE) tests/accept/test_statistics.py tests/analysis/test_coverage.py tests/analysis/test_correlate.py tests/analysis/test_study.py
+accept-findings:    ; $(PROVE) tests/accept/test_findings_planted.py tests/analysis/test_findings.py

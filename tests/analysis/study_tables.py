@@ -38,13 +38,14 @@ def put(
     wobble: float = 0.0,
     floor: float | None = None,
     layers: Sequence[int] | None = None,
+    salt: int = 0,
 ) -> ResultRecord:
     """One stored result. Every item scores `quality`, plus the scene's effect (shared by all models), plus noise."""
     metrics = all_tasks()[task].metrics[:2]
-    scene = np.random.default_rng(scenes).normal(0, 0.03, scenes).repeat(each)
+    scene = np.random.default_rng([scenes, salt]).normal(0, 0.03, scenes).repeat(each)
     words = f"{model} {task} {probe} {layers}"
-    own = np.random.default_rng([sum(map(ord, words)), len(words), seed, 7])
-    per_scene = np.random.default_rng([sum(map(ord, words)), 3]).normal(0, noise, scenes).repeat(each)
+    own = np.random.default_rng([sum(map(ord, words)), len(words), seed, salt, 7])
+    per_scene = np.random.default_rng([sum(map(ord, words)), salt, 3]).normal(0, noise, scenes).repeat(each)
     base = quality + scene + per_scene + own.normal(0, wobble) + own.normal(0, noise, scenes * each)
     ids = tuple(f"item-{row}" for row in range(scenes * each))
     groups = tuple(f"scene-{row // each}" for row in range(scenes * each))
