@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 Content = Literal[
@@ -24,6 +25,7 @@ Content = Literal[
     "triplets",
     "labels",
     "keypoint-pairs",
+    "boundaries",
 ]
 
 
@@ -56,6 +58,16 @@ class DenseItem:
     group: str
     image: str
     target: Callable[[], Target]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryItem(DenseItem):
+    """A photograph with boundaries drawn by people: `target` is the share of them that drew a pixel.
+
+    `annotations()` gives what each one drew, bool `[A, h, w]` at the photograph's own size, not the frame's.
+    """
+
+    annotations: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)

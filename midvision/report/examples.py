@@ -166,7 +166,8 @@ def _draw(values: Array, target: Array, image: Pixels, known: np.ndarray, grey_o
     if len(truth) == 3:
         return normal_picture(values, marked)
     inside = truth[0][known]
-    if np.isin(inside, (0.0, 1.0)).all():
+    # Shares of people between 0 and 1 are masks too; a known depth is never 0.
+    if np.isin(inside, (0.0, 1.0)).all() or (inside.min() == 0 and inside.max() <= 1):
         return mask_picture(values, image, marked)
     return depth_picture(values, depth_range(truth, known), marked)
 

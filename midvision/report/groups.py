@@ -29,6 +29,7 @@ NAME_SHOWN = 64
 LEGENDS: Mapping[str, str] = {
     "depth": "Depth from near (light) to far (dark), in the same colours for truth and predictions of one image.",
     "normals": "Colours show where a surface faces: red right, green up, blue towards the viewer; grey is unknown.",
+    "boundaries": "Orange: boundary, by the share of people who drew it. The stronger the colour, the surer the probe.",
     "segmentation": "Orange: object. The stronger the colour, the surer the probe.",
 }
 

@@ -17,6 +17,7 @@ CEILINGS = ("control/oracle",)
 FLOORS = ("control/shuffled-oracle", "control/noise")
 CONTENTS: tuple[str, ...] = (
     "segmentation",
+    "boundaries",
     "depth",
     "object-depth",
     "normals",

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "midvision"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 DOORS = {
-    "scipy": ("metrics/matches", "synth/", "analysis/", "probes/closed_form", "data/"),
+    "scipy": ("metrics/matches", "metrics/boundaries", "synth/", "analysis/", "probes/closed_form", "data/"),
     "skimage": ("encoders/controls",),
     "timm": ("encoders/",),
     "transformers": ("encoders/",),
