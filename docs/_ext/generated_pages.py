@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
@@ -177,26 +177,17 @@ def family_page(title: str, tasks: list[Any]) -> str:
 
 
 def decision_table(task: Any) -> list[str]:
-    versions = {name: flat(protocol.model_dump(mode="json")) for name, protocol in task.protocols.items()}
-    names = sorted(versions)
-    lines = [f"| decision | {' | '.join(f'`{name}`' for name in names)} |", f"| --- |{' --- |' * len(names)}"]
+    from midvision.tasks.decisions import DECISIONS, decided
+
+    versions = {name: decided(protocol) for name, protocol in sorted(task.protocols.items())}
+    lines = [
+        f"| decision | {' | '.join(f'`{name}`' for name in versions)} | what it decides |",
+        f"| --- |{' --- |' * len(versions)} --- |",
+    ]
     for field in dict.fromkeys(field for row in versions.values() for field in row):
-        if field == "name":
-            continue
-        values = [versions[name].get(field, "–") for name in names]
-        shown = [cell(str(value)) for value in values]
+        shown = [cell(str(row.get(field, "–"))) for row in versions.values()]
         if len(set(shown)) > 1:
             shown = [f"**{value}**" for value in shown]
-        lines.append(f"| `{field}` | {' | '.join(shown)} |")
+        meaning = cell(DECISIONS[field].meaning) if field in DECISIONS else ""
+        lines.append(f"| `{field}` | {' | '.join(shown)} | {meaning} |")
     return lines
-
-
-def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """`{"images": {"crop": "none"}}` -> `{"images.crop": "none"}`."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{above}{name}.")
-        else:
-            found[above + name] = value
-    return found

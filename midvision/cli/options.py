@@ -128,6 +128,10 @@ OverwriteFlag = Annotated[
     typer.Option("--overwrite", help="missing repeats failed units too.", rich_help_panel=HOW),
 ]
 BatchSize = Annotated[str | None, typer.Option(help="Images per pass: a number or auto.", rich_help_panel=HOW)]
+TrainBatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Images per training step of a probe. Makes the protocol custom.", rich_help_panel=WHAT),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or auto.", rich_help_panel=HOW)]
 PrecisionFlag = Annotated[Precision | None, typer.Option("--precision", rich_help_panel=HOW)]
 FeatureDtypeFlag = Annotated[FeatureDtype | None, typer.Option("--feature-dtype", rich_help_panel=HOW)]

@@ -38,6 +38,7 @@ def run(
     image_size: o.ImageSize = None,
     final_norm: o.FinalNorm = None,
     limit: o.Limit = None,
+    train_batch_size: o.TrainBatchSize = None,
     data_root: o.DataRoot = None,
     output: o.Output = None,
     cache_dir: o.CacheDir = None,
@@ -61,7 +62,8 @@ def run(
     from midvision.cli import work
     from midvision.cli.config import load_config
 
-    chosen = load_config(config, set or [], asked(context.params))
+    short = [] if train_batch_size is None else [f"overrides.train.batch_images={train_batch_size}"]
+    chosen = load_config(config, [*(set or []), *short], asked(context.params))
     work.set_environment(chosen, offline=offline)
     progress = make_progress(quiet=quiet, bars=not no_progress)
     work.check_models(chosen)

@@ -82,6 +82,21 @@ def test_flags_reach_the_evaluation(evaluation: Evaluation, capsys: pytest.Captu
     assert os.environ["MIDVISION_DATA"] == str(tmp_path / "d") and os.environ["HF_HUB_OFFLINE"] == "1"
 
 
+def test_the_training_batch_is_a_decision_beside_others(evaluation: Evaluation, tmp_path: Path) -> None:
+    from midvision.run.plan import resolve_protocol
+    from midvision.tasks.task import all_tasks
+
+    words = ("--train-batch-size", "4", "--set", "overrides.head.upsampling=nearest", "--log-to", "tensorboard")
+    assert main([*RUN, *words]) == 0
+    task = all_tasks()["synth-depth"]
+    protocol = resolve_protocol(evaluation.asked["template"], task)
+    assert (protocol.name, protocol.train.batch_images, protocol.head.upsampling) == ("custom", 4, "nearest")
+    assert protocol.train.epochs == task.protocols["corrected"].train.epochs
+    assert evaluation.asked["options"].log_to == ("tensorboard",)
+    assert main([*RUN]) == 0
+    assert resolve_protocol(evaluation.asked["template"], task).name == "corrected"
+
+
 def test_no_resume_repeats_everything(evaluation: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
     out(capsys, *RUN, "--no-resume")
     assert evaluation.asked["options"].overwrite == "always"
