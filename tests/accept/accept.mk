@@ -2,7 +2,7 @@
 PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
          zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families \
-         data-truth data-broken data-kills statistics findings training docs
+         data-truth data-broken data-kills statistics findings training docs study-report
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -37,3 +37,4 @@ accept-statistics:  ; $(PROVE) tests/accept/test_statistics.py tests/analysis/te
 accept-findings:    ; $(PROVE) tests/accept/test_findings_planted.py tests/analysis/test_findings.py
 accept-training:    ; $(PROVE) tests/accept/test_training_budget.py tests/run/test_evaluator.py tests/run/test_lightning_callback.py tests/run/test_trackers.py
 accept-docs:        ; $(PROVE) tests/docs
+accept-study-report: ; $(PROVE) tests/accept/test_study_report.py tests/browser/test_study_browser.py tests/report

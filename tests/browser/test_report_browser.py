@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,32 +13,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
 import fabricated
+from browsing import Opened
 
 from midvision.report.page import write_report
 from midvision.results.query import Results, load_results
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    if not CHROMIUM.exists():
-        pytest.fail(f"The tests marked browser need Debian's chromium at {CHROMIUM}: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +33,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def address(results: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = write_report(results.records, tmp_path_factory.mktemp("page") / "report.html", failures=results.failures)
     return path.as_uri()
-
-
-class Opened:
-    """A page with what it said and what it asked for."""
-
-    def __init__(self, browser: Browser, address: str, width: int = 1280, dark: bool = False) -> None:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, offline=True, color_scheme="dark" if dark else "light"
-        )
-        self.page: Page = context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(address)
-
-    def overflow(self) -> int:
-        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.fixture(scope="module")
