@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-for room in ("report", "browser"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / room))
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
 import fabricated
 import fabricated_study

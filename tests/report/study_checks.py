@@ -103,7 +103,8 @@ def check_study_numbers(folder: Path) -> int:
             if not place:
                 continue
             held: Any = study
-            for part in place.split("."):
+            for part in place.split("/")[1:]:
+                part = part.replace("~1", "/").replace("~0", "~")
                 held = held[int(part)] if isinstance(held, list) else held[part]
             numbers = held if isinstance(held, dict) else {"value": held, "low": None, "high": None}
             for key in ("value", "low", "high"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from midvision.report.figures import SOFT, chart_data, label_of, svg_of
@@ -26,14 +27,15 @@ class Dotted:
     y: float
 
 
+@lru_cache(maxsize=512)
 def scatter(
-    points: Sequence[Dotted],
-    kinds: Sequence[str],
+    points: tuple[Dotted, ...],
+    kinds: tuple[str, ...],
     x_title: str,
     y_title: str,
-    band: Sequence[tuple[float, float, float, float]] = (),
+    band: tuple[tuple[float, float, float, float], ...] = (),
 ) -> str:
-    """Models as points; `band` rows are (x, fit, low, high)."""
+    """Models as points; `band` rows are (x, fit, low, high). Kept, since the overview and a task show the same."""
     import altair as alt
 
     named = _uncrowded(points)

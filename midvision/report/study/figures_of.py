@@ -13,7 +13,7 @@ from midvision.results.record import ResultRecord
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`text` and `interval` are read, the rest is exact. `place` is a run hash and metric, or a path in study.json."""
+    """`text` and `interval` are read, the rest is exact: from a record's metric, or a `place` in study.json."""
 
     text: str
     interval: str
@@ -28,6 +28,11 @@ class Shown:
     tint: float = 0.0
     href: str = ""
     title: str = ""
+
+
+def pointer(*parts: object) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def of_record(record: ResultRecord, metric: str | None = None) -> Shown:
@@ -45,8 +50,8 @@ def of_estimate(found: Estimate, run_hash: str, metric: str) -> Shown:
 
 
 def of_bounded(found: Bounded, place: str, unit: str = "", decimals: int = 2, percent: bool = False) -> Shown:
-    """A number of the analysis. `place` is its path in study.json, such as `relations.3.pearson`."""
-    scale, sign = (100.0, " %") if percent else (1.0, "")
+    """A number of the analysis. `place` is its JSON pointer in study.json, such as `/relations/3/pearson`."""
+    scale, sign = (100.0, " %") if percent and math.isfinite(found.value) else (1.0, "")
 
     def word(value: float) -> str:
         return f"{scale * value:.{0 if percent else decimals}f}" if math.isfinite(value) else "–"

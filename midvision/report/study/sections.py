@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from midvision.analysis.outcome import TOO_FEW, Bounded, Relation, StudyAnalysis
-from midvision.report.numbers import metric_title
-from midvision.report.study.charts import PALETTE, Dotted, scatter
-from midvision.report.study.figures_of import Shown, of_bounded, of_number, p_words
-
-FEWEST_POINTS = 3
-GLYPHS = ("●", "■", "▲", "◆")
+from midvision.analysis.outcome import Bounded, StudyAnalysis
+from midvision.report.study.figures_of import Shown, of_bounded, of_number, p_words, pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +18,6 @@ class FindingView:
     numbers: tuple[tuple[str, Shown], ...]
     models: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScatterView:
-    """One setting against one high-level set: a plot, or why there is none, and a row per scope."""
-
-    title: str
-    plot: Any
-    words: str
-    rows: tuple[tuple[str, Shown, Shown, Shown, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AgainstView:
-    """All settings against one high-level set, with the key of kinds of points: glyph, colour, word."""
-
-    set: str
-    key: tuple[tuple[str, str, str], ...]
-    scatters: tuple[ScatterView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +37,16 @@ class AgreementView:
 
 
 @dataclass(frozen=True, slots=True)
+class VarianceView:
+    """Standard deviations on the headline's scale, and what was too little to tell."""
+
+    title: str
+    parts: tuple[Shown, ...]
+    counts: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShareView:
     title: str
     share: Shown
@@ -73,9 +58,10 @@ class ShareView:
 def finding_views(analysis: StudyAnalysis, links: Mapping[str, tuple[str, str]]) -> list[FindingView]:
     """`links` are title and page by model id."""
     found = []
+    titles = group_titles(analysis)
     for place, finding in enumerate(analysis.findings):
         numbers = tuple(
-            (name.replace("_", " "), of_bounded(number, f"findings.{place}.numbers.{name}", decimals=3))
+            (_evidence_title(name, titles), of_bounded(number, pointer("findings", place, "numbers", name), decimals=3))
             for name, number in finding.numbers.items()
         )
         models = tuple(links.get(model, (model, "")) for model in finding.models)
@@ -85,6 +71,12 @@ def finding_views(analysis: StudyAnalysis, links: Mapping[str, tuple[str, str]])
             )
         )
     return found
+
+
+def _evidence_title(name: str, titles: Mapping[str, str]) -> str:
+    """A number's name with the short title of the ranking that it begins with."""
+    group, colon, rest = name.partition(":")
+    return titles.get(group, group) + colon + rest
 
 
 def group_titles(analysis: StudyAnalysis) -> dict[str, str]:
@@ -99,56 +91,6 @@ def group_titles(analysis: StudyAnalysis) -> dict[str, str]:
             words.append(group.probe)
         found[group.id] = " · ".join(words)
     return found
-
-
-def against_views(analysis: StudyAnalysis) -> list[AgainstView]:
-    """Every high-level set with all settings, each a scatter of the pooled models and its numbers by scope."""
-    titles = group_titles(analysis)
-    groups = {group.id: group for group in analysis.groups}
-    by_set: dict[str, dict[str, list[tuple[int, Relation]]]] = {}
-    for place, relation in enumerate(analysis.relations):
-        by_set.setdefault(relation.set, {}).setdefault(relation.group, []).append((place, relation))
-    found = []
-    for name, by_group in by_set.items():
-        everything = [point for members in by_group.values() for _, one in members for point in one.points]
-        kinds = sorted({point.architecture for point in everything})
-        key = tuple(
-            (GLYPHS[place % len(GLYPHS)], PALETTE[place % len(PALETTE)], kind) for place, kind in enumerate(kinds)
-        )
-        scatters = []
-        for id, members in by_group.items():
-            group = groups.get(id)
-            y_title = metric_title(group.metric) if group else "headline"
-            scatters.append(_scatter_view(titles.get(id, id), members, kinds, f"{name} (%)", y_title))
-        found.append(AgainstView(name, key, tuple(scatters)))
-    return found
-
-
-def _scatter_view(
-    title: str, members: Sequence[tuple[int, Relation]], kinds: Sequence[str], x_title: str, y_title: str
-) -> ScatterView:
-    from markupsafe import Markup
-
-    pooled = next((one for _, one in members if one.scope == "pooled"), members[0][1])
-    plot: Any = ""
-    words = ""
-    if len(pooled.points) >= FEWEST_POINTS:
-        points = [Dotted(point.model, point.architecture, point.x, point.y) for point in pooled.points]
-        band = pooled.line.band if pooled.line else ()
-        plot = Markup(scatter(points, kinds, x_title, y_title, band))
-    if not pooled.pearson.told or pooled.line is None:
-        words = pooled.pearson.note or TOO_FEW
-    rows = tuple(
-        (
-            one.scope,
-            of_bounded(one.pearson, f"relations.{place}.pearson"),
-            of_bounded(one.spearman, f"relations.{place}.spearman"),
-            of_bounded(one.r_squared, f"relations.{place}.r_squared"),
-            one.pearson.n,
-        )
-        for place, one in members
-    )
-    return ScatterView(title, plot, words, rows)
 
 
 def paradigm_view(analysis: StudyAnalysis) -> ParadigmView | None:
@@ -175,7 +117,7 @@ def paradigm_view(analysis: StudyAnalysis) -> ParadigmView | None:
                 continue
             models.update(dict.fromkeys(mean.models))
             bare = Bounded(mean.mean, float("nan"), float("nan"), len(mean.models))
-            cells.append(of_bounded(bare, f"paradigms.{place}.means.{number}.mean", units.get(id, "share")))
+            cells.append(of_bounded(bare, pointer("paradigms", place, "means", number, "mean"), units.get(id, "share")))
         rows.append((name, tuple(cells), tuple(models)))
     lines: list[tuple[str, str, tuple[Shown | None, ...]]] = []
     for assignment, words in (("main", "as listed"), ("other", "border cases the other way")):
@@ -189,7 +131,7 @@ def paradigm_view(analysis: StudyAnalysis) -> ParadigmView | None:
                     numbers.append(None)
                     continue
                 place, effect = ours[id]
-                path = f"paradigms.{place}.{name}"
+                path = pointer("paradigms", place, name)
                 value = float(getattr(effect, name))
                 numbers.append(of_number(value, path) if name == "share" else p_words(value, path))
             lines.append((title, words, tuple(numbers)))
@@ -202,7 +144,7 @@ def agreement_view(analysis: StudyAnalysis) -> AgreementView | None:
     ids = [group.id for group in analysis.groups]
     pairs = {}
     for place, one in enumerate(analysis.agreement):
-        shown = of_bounded(one.spearman, f"agreement.{place}.spearman")
+        shown = of_bounded(one.spearman, pointer("agreement", place, "spearman"))
         pairs[one.a, one.b] = pairs[one.b, one.a] = (shown, one.spearman.value)
     used = [id for id in ids if any(id in pair for pair in pairs)]
     if not used:
@@ -227,10 +169,26 @@ def share_views(analysis: StudyAnalysis) -> list[ShareView]:
     return [
         ShareView(
             titles.get(share.group, share.set or share.group),
-            of_bounded(share.share, f"shares.{place}.share", percent=True),
-            of_bounded(share.corrected, f"shares.{place}.corrected", percent=True),
+            of_bounded(share.share, pointer("shares", place, "share"), percent=True),
+            of_bounded(share.corrected, pointer("shares", place, "corrected"), percent=True),
             share.floor,
             len(share.models),
         )
         for place, share in enumerate(analysis.shares)
+    ]
+
+
+def variance_views(analysis: StudyAnalysis) -> list[VarianceView]:
+    """Variances between models, and those that items, probe seeds and probes bring, per task."""
+    return [
+        VarianceView(
+            split.task,
+            tuple(
+                of_number(getattr(split, name), pointer("variance", place, name), decimals=5)
+                for name in ("models", "items", "seeds", "probes")
+            ),
+            f"{split.n_models} encoders, {split.n_seeds} seeds, {split.n_probes} probes",
+            split.note,
+        )
+        for place, split in enumerate(analysis.variance)
     ]

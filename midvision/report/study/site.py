@@ -20,16 +20,17 @@ from midvision.report.numbers import metric_title
 from midvision.report.page import TITLE, nav_of, package_version, template_of, text_of
 from midvision.report.pictures import Picture
 from midvision.report.rows import Ranking, rankings
+from midvision.report.study.against import against_views
 from midvision.report.study.board import Board, boards, judged_by
 from midvision.report.study.curves import CurveView, sweep_view
 from midvision.report.study.models_view import ModelPage, model_pages
 from midvision.report.study.names import page_name
 from midvision.report.study.sections import (
-    against_views,
     agreement_view,
     finding_views,
     paradigm_view,
     share_views,
+    variance_views,
 )
 from midvision.report.study.sweeps import Sweep, plain_records, sweeps
 from midvision.report.study.tasks_view import TaskPage, task_pages
@@ -134,6 +135,7 @@ def _index(
         "paradigms": paradigm_view(analysis),
         "shares": share_views(analysis),
         "agreement": agreement_view(analysis),
+        "variance": variance_views(analysis),
         "curves": _curves(swept),
         "costs": [plot for board in made[:1] for plot in _costs(board, ordered)],
         "apart": apart_entries(records, failures),

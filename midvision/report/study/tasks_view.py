@@ -11,9 +11,10 @@ from midvision.report.groups import GroupView, RowView, group_view, title_and_qu
 from midvision.report.matrix import size_plots
 from midvision.report.pictures import Picture
 from midvision.report.rows import Ranking
+from midvision.report.study.against import ScatterView, scatters_of
 from midvision.report.study.board import group_of
 from midvision.report.study.curves import CurveView, bin_views, sweep_view
-from midvision.report.study.figures_of import Shown, of_bounded, of_number, p_words
+from midvision.report.study.figures_of import Shown, of_bounded, of_number, p_words, pointer
 from midvision.report.study.items_view import ItemsView, items_view
 from midvision.report.study.names import page_name
 from midvision.report.study.sweeps import Sweep
@@ -63,6 +64,7 @@ class RankingView:
     items: ItemsView | None
     costs: tuple[tuple[str, str, object], ...]
     pictured: tuple[tuple[str, bool], ...]
+    against: tuple[ScatterView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _ranking_view(ranking: Ranking, nav: str, analysis: StudyAnalysis, store: St
         items_view(ranking),
         tuple(size_plots([ranking], FEWEST_COSTS)),
         _pictured(group),
+        tuple(scatters_of(judged.id, analysis)) if judged else (),
     )
 
 
@@ -136,8 +139,8 @@ def _verdicts(group: TaskGroup | None, place: int) -> tuple[Verdict, ...]:
         Verdict(
             pair.first,
             pair.second,
-            of_bounded(pair.difference, f"groups.{place}.pairs.{number}.difference", decimals=3),
-            p_words(pair.adjusted_p, f"groups.{place}.pairs.{number}.adjusted_p"),
+            of_bounded(pair.difference, pointer("groups", place, "pairs", number, "difference"), decimals=3),
+            p_words(pair.adjusted_p, pointer("groups", place, "pairs", number, "adjusted_p")),
             pair.verdict,
         )
         for number, pair in enumerate(group.pairs)
@@ -150,7 +153,7 @@ def _sensitivity(group: TaskGroup | None, place: int) -> tuple[Sensitivity, ...]
     return tuple(
         Sensitivity(
             one.metric,
-            of_number(one.spearman, f"groups.{place}.sensitivity.{number}.spearman"),
+            of_number(one.spearman, pointer("groups", place, "sensitivity", number, "spearman")),
             one.best,
             one.moved,
             one.largest_move,
