@@ -28,7 +28,7 @@ def show(
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
-    """Draw image | target, pairs or triplets of a task's data. Measures nothing."""
+    """Draw what a probe will see: image and truth, pairs or triplets, with what is invalid, ranges and overlap."""
     from midvision.cli import work
     from midvision.cli.config import checked
     from midvision.core.errors import UsageError, nearest
@@ -47,24 +47,26 @@ def show(
     )
     config = checked(flags, "the options")
     work.set_environment(config)
-    dataset = work.opened(config, task, split, protocol, make_progress(quiet=quiet))
+    dataset, unit = work.seen(config, task, split, protocol, make_progress(quiet=quiet))
     path = output or Path(f"show-{task}.html")
     from midvision.report.preview import write_preview
 
-    drawn = write_preview(dataset, path, count)
+    drawn = write_preview(dataset, path, count, f"{task}, protocol {protocol}", unit)
     if json:
         put_json(
             {
                 "page": str(path.resolve()),
                 "items": len(dataset.items),
-                "drawn": drawn,
+                "drawn": len(drawn),
+                "facts": {tile.id: tile.facts for tile in drawn},
                 "fingerprint": dataset.fingerprint,
             }
         )
     else:
         say(
-            f"{drawn} of {len(dataset.items)} {split} items of {dataset.name}, "
-            f"{len(dataset.images)} images: {path.resolve()}"
+            f"{len(drawn)} of {len(dataset.items)} {split} items of {dataset.name}, "
+            f"{len(dataset.images)} images: {path.resolve()}",
+            quiet=quiet,
         )
     if open:
         import webbrowser

@@ -126,21 +126,21 @@ def check_trackers(config: RunConfig) -> None:
         check_trackers(config.log_to)
 
 
-def opened(config: RunConfig, task: str, split: str, protocol: str, progress: Progress) -> Dataset:
-    """One split of a task's data under the protocol's image rules."""
+def seen(config: RunConfig, task: str, split: str, protocol: str, progress: Progress) -> tuple[Dataset, str]:
+    """One split of a task's data as its probe sees it under the protocol, and the unit of its depth."""
     from midvision.core.catalog import pick
     from midvision.core.specs import RunSpec
     from midvision.data.card import Request, open_data
     from midvision.run.plan import resolve_protocol, task_data
+    from midvision.tasks.seen import seen_by_probe
     from midvision.tasks.task import all_tasks
 
     found = pick("task", task, all_tasks())
     data = task_data(found, config.data_spec())
-    rules = resolve_protocol(RunSpec(model="", task=task, protocol=protocol, data=data), found).images
+    rules = resolve_protocol(RunSpec(model="", task=task, protocol=protocol, data=data), found)
     part: Literal["train", "test"] = "train" if split == "train" else "test"
-    return open_data(
-        Request(content=found.content, split=part, data=data, rules=rules, workers=config.workers, progress=progress)
-    )
+    request = Request(found.content, part, data, rules.images, workers=config.workers, progress=progress)
+    return seen_by_probe(open_data(request), rules)
 
 
 def wanted_tasks(config: RunConfig) -> list[str]:

@@ -197,7 +197,7 @@ def test_oracle_reaches_the_ceiling_and_show_draws(
     assert document(capsys, "check", "nyu", "--full")["problems"] == []
     page = tmp_path / "show.html"
     assert main(["show", task, "--protocol", protocol, "-o", str(page), "-n", "2"]) == 0
-    assert "of the pixels are known" in page.read_text()
+    assert "of the pixels are invalid" in page.read_text()
     models = ["control/oracle", "control/noise"]
     oracle, noise = mv.evaluate(models, task, protocol=protocol, probe="ridge", output=tmp_path / "results")
     name = TASKS[task].metrics[0].name
