@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midvision.analysis.clusters import Contrast, weighted
 from midvision.analysis.entries import Entry, Table
@@ -16,6 +16,7 @@ MISSION = "arXiv 2411.17474, as told in public summaries"
 HOLDS: FindingWord = "holds"
 FAILS: FindingWord = "does not hold"
 OPEN: FindingWord = "undecided"
+STAND_INS = "These encoders have random weights and stand in for published ones: nothing here is about those."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Evidence:
     tables: tuple[Table, ...]
     shares: tuple[SupervisedShare, ...]
     relations: tuple[Relation, ...]
+
+    @property
+    def stand_ins(self) -> bool:
+        return any(entry.facts.stand_in for table in self.tables for entry in table.entries)
 
     def of_contents(self, *contents: str) -> list[Table]:
         return [table for table in self.tables if table.content in contents]
@@ -43,7 +48,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One statement of the paper. `evaluate` never raises for missing models: it answers `undecided`."""
+    """One statement of the paper. `evaluate` never raises for missing models: it answers `undecided`.
+
+    Of stand-ins nothing is concluded; the numbers are shown all the same.
+    """
 
     id: str
     sentence: str
@@ -52,6 +60,8 @@ class Claim:
 
     def judged(self, evidence: Evidence) -> Finding:
         found = self.evaluate(evidence)
+        if evidence.stand_ins:
+            found = replace(found, verdict=OPEN, reason=STAND_INS)
         return Finding(
             self.id,
             self.sentence,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from midvision.zoo.card import Card, Known, all_cards, known
@@ -13,6 +13,7 @@ UNKNOWN = "unknown"
 SUPERVISED = "supervised"
 IMAGENET = "ImageNet-1K"
 _CEILINGS = ("control/oracle",)
+_RANDOM = "random/"
 _FLOORS = ("control/shuffled-oracle", "control/noise")
 
 
@@ -21,7 +22,7 @@ class ModelFacts:
     """One model of a study.
 
     `card` is the id of its card, or empty. `other_paradigm` is the border assignment, equal to `paradigm` where the
-    card names none. Words are `unknown` where nobody knows.
+    card names none. Words are `unknown` where nobody knows. A `stand_in` has random weights and the card's network.
     """
 
     model: str
@@ -32,6 +33,7 @@ class ModelFacts:
     architecture: str
     training_data: str
     role: Role
+    stand_in: bool = False
 
     @property
     def self_supervised(self) -> bool:
@@ -49,7 +51,7 @@ def role_of(model: str) -> Role:
         return "ceiling"
     if model in _FLOORS:
         return "floor"
-    return "control" if model.startswith(("control/", "random/")) else "model"
+    return "control" if model.startswith(("control/", _RANDOM)) else "model"
 
 
 def facts_of(model: Mapping[str, Any]) -> ModelFacts:
@@ -59,6 +61,18 @@ def facts_of(model: Mapping[str, Any]) -> ModelFacts:
     if card is None:
         return ModelFacts(id, "", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, role_of(id))
     return facts_of_card(card, id)
+
+
+def facts_of_models(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelFacts]:
+    """Facts by model id. Where a study has no trained model at all, `random/CARD` stands in for the card's."""
+    found = {id: facts_of(model) for id, model in models.items()}
+    if any(facts.role == "model" for facts in found.values()):
+        return found
+    for id in found:
+        card = all_cards().get(id.removeprefix(_RANDOM)) if id.startswith(_RANDOM) else None
+        if card is not None:
+            found[id] = replace(facts_of_card(card, id), stand_in=True)
+    return found
 
 
 def facts_of_card(card: Card, model: str = "") -> ModelFacts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from midvision.analysis.claims import STAND_INS
 from midvision.analysis.entries import tables
-from midvision.analysis.facts import ModelFacts, facts_of
+from midvision.analysis.facts import ModelFacts, facts_of_models
 from midvision.analysis.findings import judge
 from midvision.analysis.groups import task_group
 from midvision.analysis.outcome import StudyAnalysis
@@ -28,10 +29,12 @@ def analyse(
     """The whole analysis, from stored per-item scores. Limited runs take no part.
 
     `high` are published or own high-level scores; the study's own tasks of high level are used as well. `facts` by
-    model id replace what the cards say (stand-ins of a trial study).
+    model id replace what the cards say.
     """
     models = _models(results, facts or {})
     found, notes = tables(results, models, seed)
+    if any(one.stand_in for one in models.values()):
+        notes.insert(0, STAND_INS)
     reference = high_values(found, high)
     shares, links = supervised_shares(found, reference), relations(found, reference)
     return StudyAnalysis(
@@ -49,5 +52,5 @@ def analyse(
 
 
 def _models(results: Results, facts: Mapping[str, ModelFacts]) -> dict[str, ModelFacts]:
-    models = {record.model_id: record.model for record in results}
-    return {id: facts.get(id) or facts_of(model) for id, model in models.items()}
+    found = facts_of_models({record.model_id: record.model for record in results})
+    return {id: facts.get(id, own) for id, own in found.items()}

@@ -268,10 +268,27 @@ def test_facts_come_from_the_card_or_the_caller() -> None:
     assert roles == ["ceiling", "floor", "control", "control", "model"]
 
 
-def test_stand_ins_take_the_facts_they_are_given(tmp_path: Path) -> None:
-    cards = all_cards()
-    facts: dict[str, ModelFacts] = {f"random/{m}": facts_of_card(cards[m], f"random/{m}") for m in (*SSL, *SUPERVISED)}
-    results = study(tmp_path, {SEG: dict.fromkeys(facts, 0.5)}, scenes=6, each=1)
-    found = analyse(results, facts=facts)
-    assert found.paradigms[0].n == 22 and len(found.shares[0].models) == 22
-    assert [asdict(one) for one in found.models] == json.loads(json.dumps([asdict(facts[r.model_id]) for r in results]))
+def test_stand_ins_borrow_facts_and_decide_nothing(tmp_path: Path) -> None:
+    """A trial study of random networks shows every table; beside a trained model they are baselines again."""
+    names = [f"random/{model}" for model in (*SSL, *SUPERVISED)]
+    results = study(tmp_path, {SEG: {name: 0.3 + 0.02 * n for n, name in enumerate(names)}}, scenes=6, each=1)
+    found = analyse(results)
+    assert (
+        found.paradigms[0].n == 22 and len(found.shares[0].models) == 22
+    assert found.notes[0].startswith("These encoders have random weights")
+    )
+    assert {one.verdict for one in found.findings} == {"undecided"}
+    assert found.findings[0].numbers and "random weights" in found.findings[0].reason
+    assert all(one.stand_in and one.role == "model" for one in found.models)
+    trained = analyse(Results([*results, put(tmp_path, "dino_vitb16", SEG, 0.5, scenes=6, each=1)]))
+    assert {one.role for one in trained.models} == {"model", "control"} and not trained.notes
+
+
+def test_facts_can_be_given(tmp_path: Path) -> None:
+    facts: dict[str, ModelFacts] = {m: facts_of_card(all_cards()[m], f"my/{m}") for m in SSL}
+    given = {f"my/{model}": one for model, one in facts.items()}
+    found = analyse(study(tmp_path, {SEG: dict.fromkeys(given, 0.5)}, scenes=6, each=1), facts=given)
+    assert found.paradigms[0].n == 22
+    assert [asdict(one) for one in found.models] == json.loads(
+        json.dumps([asdict(given[one.model]) for one in found.models])
+    )
