@@ -273,10 +273,8 @@ def test_stand_ins_borrow_facts_and_decide_nothing(tmp_path: Path) -> None:
     names = [f"random/{model}" for model in (*SSL, *SUPERVISED)]
     results = study(tmp_path, {SEG: {name: 0.3 + 0.02 * n for n, name in enumerate(names)}}, scenes=6, each=1)
     found = analyse(results)
-    assert (
-        found.paradigms[0].n == 22 and len(found.shares[0].models) == 22
+    assert found.paradigms[0].n == 22 and len(found.shares[0].models) == 22
     assert found.notes[0].startswith("These encoders have random weights")
-    )
     assert {one.verdict for one in found.findings} == {"undecided"}
     assert found.findings[0].numbers and "random weights" in found.findings[0].reason
     assert all(one.stand_in and one.role == "model" for one in found.models)
