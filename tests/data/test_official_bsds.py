@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from official_bsds import TOP, bsds_files, build_bsds, edges_of, mat_of, scene
+from official_bsds import TOP, bsds_files, build_bsds, edges_of, mat_of, real_bsds, scene
 from official_classes import tar_of, written
 from official_files import command, document
 
 import midvision as mv
 from midvision.cli.main import main
 from midvision.core.items import BoundaryItem, Dataset
-from midvision.core.specs import DataSpec
+from midvision.core.specs import DataSpec, ProbeSpec
 from midvision.data.card import Request, open_data
-from midvision.metrics.boundaries import COUNTS, f_of
+from midvision.metrics.boundaries import COUNTS, f_of, match_pixels, radius_px
 from midvision.tasks.boundaries import BoundaryScoring, judge, levels
 from midvision.tasks.task import all_tasks
 
@@ -132,3 +132,44 @@ def test_with_something_missing_or_broken(tmp_path: Path, root: Path, capsys: Ca
     code, out, err = command(capsys, "check", "bsds500", "--full")
     assert code != 0 and "1001.mat cannot be read" in out + err
     assert photo.shape == (161, 241, 3)
+
+
+@pytest.mark.slow
+def test_a_trained_probe_learns_shares(tmp_path: Path, root: Path, capsys: Capture) -> None:
+    """The protocols' own probe, on the soft truth of several people."""
+    document(capsys, "prepare", "bsds500", "--subset", "--from", build_bsds(tmp_path, (3, 1, 1)))
+    probe = ProbeSpec(name="linear", steps=60)
+    (result,) = mv.evaluate("control/oracle", "bsds-boundaries", probe=probe, output=tmp_path / "results")
+    assert result.probe_name == "linear" and result.main.value > 0.4
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_real_photographs(real_data: Path, tmp_path: Path, root: Path, capsys: Capture) -> None:
+    """The shared photographs in the official layout. See docs/benchmarks.md for the figures."""
+    files = written(tmp_path / "files", real_bsds(real_data / "bsds500", 4))
+    done = document(capsys, "prepare", "bsds500", "--subset", "--from", files)
+    assert done["counts"] == {"train": 11, "val": 1, "test": 4}
+    models = ["control/oracle", "control/descriptor", "control/noise"]
+    results = mv.evaluate(models, "bsds-boundaries", probe="ridge", output=tmp_path / "results")
+    score = {result.model_id: result.main.value for result in results}
+    print({name: round(value, 3) for name, value in score.items()})
+    assert score["control/oracle"] > score["control/descriptor"] > score["control/noise"]
+
+
+@pytest.mark.realdata
+def test_another_order_of_pixels_moves_precision_little(real_data: Path) -> None:
+    """Matchings of the largest size are not unique; what the union over annotators loses or gains by that."""
+    kept = np.load(real_data / "bsds500/2018.npz")
+    drawn = [kept[name] for name in sorted(kept) if name.startswith("boundary_")]
+    pixels = np.argwhere(drawn[0])
+    unions = []
+    for order in (slice(None), slice(None, None, -1)):
+        right = np.zeros(len(pixels), dtype=bool)
+        for other in drawn[1:]:
+            own, found = match_pixels(pixels[order], np.argwhere(other)[order], radius_px(drawn[0].shape))
+            right[order] |= own
+            assert own.sum() == found.sum()
+        unions.append(right.mean())
+    print(unions)
+    assert abs(unions[0] - unions[1]) < 0.02

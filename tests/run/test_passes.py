@@ -64,3 +64,12 @@ def test_adding_a_task_computes_only_that_task(memory_set: DataSpec, counting: A
     both = evaluate(counting, ["depth", "normals"], data=memory_set, probe="ridge", options=options)
     assert set(counting.seen.values()) == {1}
     assert both.tasks() == ["depth", "normals"]
+
+
+def test_every_readout_of_labels_shares_one_pass(memory_set: DataSpec, counting: Any, live: RunOptions) -> None:
+    """Linear, neighbours and few shots, for three seeds: the encoder sees each image once, without a cache."""
+    results = evaluate(counting, "labels", data=memory_set, seeds=(0, 1, 2), options=live)
+    assert len(results) == 3 and set(counting.seen.values()) == {1} and len(counting.seen) == 2 * COUNT
+    for record in results:
+        for name in ("top1", "top1_per_class", "knn", "shots1", "shots5"):
+            assert 0 <= record.metrics[name].value <= 1, name
