@@ -97,7 +97,8 @@ def test_oracle_and_controls(tmp_path: Path, root: Path, capsys: Capture) -> Non
     for oracle in (results[0], paper[0]):
         # The oracle knows shares of 16-pixel cells; the second annotator left half of the lines out.
         assert oracle.main_metric == "ods" and oracle.main.value > 0.75
-        assert oracle.metrics["ois"].value >= oracle.main.value
+        # Not bound to be higher, since an image's own best F need not be best for the sums.
+        assert oracle.metrics["ois"].value >= oracle.main.value - 0.02
         assert oracle.baselines["constant"]["ods"].value == 0.0
         scores = oracle.scores()
         found = np.array([[scores.columns[f"{n}.{t}"] for n in COUNTS] for t in range(20)]).sum(2)
