@@ -32,7 +32,7 @@ import midvision as mv
 
 SIZES = (224, 480)
 # Largest absolute difference; features here are at most about a hundred.
-LIMITS = {"resnet50": 1e-5, "vitb16": 2e-5}
+LIMITS = {"resnet50": 1e-5, "vitb": 2e-5}
 REPOSITORIES = {
     "facebookresearch/vissl": "09270ed25a6c2cf71263d955b64cbe076d34ac45",
     "facebookresearch/swav": "06b1b7cbaf6ba2a792300d79c7299db98b93b7f9",
@@ -46,6 +46,7 @@ REPOSITORIES = {
     "bytedance/ibot": "da316d82636a7a7356835ef224b13d5f3ace0489",
     "yaox12/BYOL-PyTorch": "edefc01aa72716c5c59219883af1ff0ae1127053",
     "WXinlong/DenseCL": "b64bbb6e267f729d16ca558233b0ef3028857381",
+    "naver/croco": "d7de0705845239092414480bd829228723bf20de",
     "open-mmlab/mmpretrain": "ee7f2e88501f61aa95c742dd5f429f039935ee90",
 }
 LIBRARIES = {
@@ -78,6 +79,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "deit_vitb16": ("facebookresearch/deit", "timm-0.3.2"),
     "simsiam_resnet50_100ep": ("facebookresearch/simsiam", ""),
     "barlowtwins_resnet50_1000ep": ("facebookresearch/barlowtwins", ""),
+    **dict.fromkeys(("croco_vitb16", "crocov2_vitb_base"), ("naver/croco", "")),
 }
 
 
@@ -173,8 +175,11 @@ def _pairs(own: Tensor, pooled: Tensor | None, theirs: Tensor) -> list[tuple[Ten
     if theirs.ndim == 2:
         assert pooled is not None
         return [(pooled, theirs)]
+    cells = own.flatten(2).transpose(1, 2)
+    if theirs.shape[1] == cells.shape[1]:
+        return [(cells, theirs)]
     class_token = [] if pooled is None else [(pooled, theirs[:, 0])]
-    return [(own.flatten(2).transpose(1, 2), theirs[:, 1:]), *class_token]
+    return [(cells, theirs[:, 1:]), *class_token]
 
 
 def table(outcomes: list[Outcome]) -> str:

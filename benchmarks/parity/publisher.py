@@ -51,6 +51,7 @@ BUILDERS: dict[str, Callable[[Path, str], Reference]] = {
     **dict.fromkeys(("mocov3_resnet50", "mocov3_vitb16"), publishers_resnet.mocov3),
     "ibot_vitb16": publishers_vit.ibot,
     "mae_vitb16": publishers_vit.mae,
+    **dict.fromkeys(("croco_vitb16", "crocov2_vitb_base"), publishers_vit.croco),
     "supervised_resnet50": publishers_resnet.torchvision_resnet,
     "deit_vitb16": publishers_vit.deit,
     "simsiam_resnet50_100ep": publishers_resnet.simsiam,

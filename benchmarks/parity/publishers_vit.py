@@ -71,6 +71,31 @@ def mae(source: Path, model: str) -> Reference:
     )
 
 
+def croco(source: Path, model: str) -> Reference:
+    """The class at each size, which takes one; stored sines by the publisher's interpolation, rotary positions anew."""
+    from models.croco import CroCoNet
+    from models.pos_embed import interpolate_pos_embed
+
+    positions = "cosine" if model == "croco_vitb16" else "RoPE100"
+    whole = CroCoNet(pos_embed=positions)
+
+    def run(pixels: Tensor) -> Found:
+        sized = CroCoNet(pos_embed=positions, img_size=pixels.shape[-1]).eval()
+        state = dict(whole.state_dict())
+        interpolate_pos_embed(sized, state)
+        sized.load_state_dict(state, strict=True)
+        kept, (normed, _, _) = hooked(list(sized.enc_blocks), lambda: sized._encode_image(pixels))
+        return [*((layer, False, values) for layer, values in enumerate(kept)), (len(kept) - 1, True, normed)]
+
+    return Reference(
+        whole,
+        lambda: {"model": whole.state_dict(), "croco_kwargs": {"pos_embed": positions}},
+        run,
+        "CroCoNet._encode_image, enc_blocks",
+        keep=("pos_embed",),
+    )
+
+
 def deit(source: Path, model: str) -> Reference:
     """The class at each size. Its own code enlarges tables in the middle of `main.py`; the same call stands here."""
     from models import deit_base_patch16_224

@@ -53,7 +53,7 @@ def _network_lines(found: Found, number: int, count: int) -> list[str]:
         f"{name}: {found.network.title}, {found.parameters / 1e6:.1f} M parameters ({held}"
         + (f", {found.weights} weights)" if found.weights else ")"),
         f"  {facts}",
-        f"  timm: {found.architecture} fits exactly" if found.architecture else "  timm: no architecture fits exactly",
+        f"  {_fitting(found)}",
     ]
     if found.problem and not found.architecture:
         lines.append(f"  {found.problem}")
@@ -63,9 +63,15 @@ def _network_lines(found: Found, number: int, count: int) -> list[str]:
         lines.append(f"  likely: {', '.join(shown)}" + (f" and {more} more" if more > 0 else ""))
     lines.append(f"  pixels: {found.pixels} ({found.pixel_source})")
     lines.append(f"  run it: {found.command}" if found.command else "  It cannot be run by an id of its own.")
-    if len(found.likely) > 1 and (found.id or "").startswith("file:"):
+    if len(found.likely) > 1 and found.id is not None and found.likely[0].because == found.likely[1].because:
         lines.append("  If you know which of the likely ones it is, run that id with --weights FILE: it knows more.")
     return lines
+
+
+def _fitting(found: Found) -> str:
+    if found.architecture:
+        return f"timm: {found.architecture} fits exactly"
+    return f"the network of {found.likely[0].id} fits exactly" if found.likely else "timm: no architecture fits exactly"
 
 
 def _word(value: object) -> str:

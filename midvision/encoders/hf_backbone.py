@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from midvision.encoders.plan import PIXEL_STATS
 from midvision.encoders.seeded import seeded
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+# Of images; of clips, for networks that take those.
+PREPROCESSING_FILES = ("preprocessor_config.json", "video_preprocessor_config.json")
 _FINAL_NORMS = ("layernorm", "layer_norm", "norm", "post_layernorm")
 
 
@@ -60,10 +63,12 @@ def weights_file(name: str) -> Path | None:
 def read_statistics(name: str) -> Statistics:
     """Mean and deviation from the checkpoint's own preprocessing file."""
     hub: Any = _library().utils
-    try:
-        found = hub.cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    except OSError:
-        found = None
+    found: str | None = None
+    for filename in PREPROCESSING_FILES:
+        try:
+            found = found or hub.cached_file(name, filename, _raise_exceptions_for_missing_entries=False)
+        except OSError:
+            continue
     if found is None:
         raise DataError(
             f"{name} comes without preprocessor_config.json.",
@@ -75,7 +80,7 @@ def read_statistics(name: str) -> Statistics:
         return PIXEL_STATS["none"]
     mean, std = settings.get("image_mean"), settings.get("image_std")
     if mean is None or std is None:
-        raise DataError(f"preprocessor_config.json of {name} has no image_mean or image_std.", "Both are needed.")
+        raise DataError(f"{Path(found).name} of {name} has no image_mean or image_std.", "Both are needed.")
     return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
@@ -92,6 +97,8 @@ class HFBackbone(nn.Module):
     def __init__(self, network: nn.Module, statistics: Statistics, name: str) -> None:
         super().__init__()
         inner: nn.Module = getattr(network, "vision_model", network)
+        if hasattr(inner, "predictor"):
+            inner.predictor = None  # reads what the encoder gives, and is never asked
         self.network: Any = inner.eval()
         self.name = name
         self._config: Any = inner.config
@@ -118,6 +125,9 @@ class HFBackbone(nn.Module):
     def _states(self, pixels: Tensor) -> list[Tensor]:
         """Outputs of all blocks `[B, N, C]` or stages `[B, C, h, w]`, without the embedding."""
         wishes: dict[str, Any] = {"output_hidden_states": True, "interpolate_pos_encoding": True}
+        if "skip_predictor" in self._takes:
+            wishes["skip_predictor"] = True
+            place_cells(self.network.encoder, pixels.shape[2] // self._patch(), pixels.shape[3] // self._patch())
         if hasattr(self._config, "mask_ratio"):
             # Masked autoencoders shuffle their tokens by this noise even when they mask nothing.
             count = (pixels.shape[2] // self._config.patch_size) * (pixels.shape[3] // self._config.patch_size)
@@ -145,12 +155,16 @@ class HFBackbone(nn.Module):
 
     def _as_input(self, pixels: Tensor) -> dict[str, Tensor]:
         """Pixels by the names under which the network takes them."""
+        if "pixel_values_videos" in self._takes:
+            # One step in time: the same image in every frame of the shortest clip.
+            frames = pixels[:, None].expand(-1, self._config.tubelet_size, -1, -1, -1)
+            return {"pixel_values_videos": frames}
         if "spatial_shapes" in self._takes:
             return _patchified(pixels, self._patch())
         return {"pixel_values": pixels}
 
     def _norm(self, state: Tensor) -> Tensor:
-        for owner in (self.network, getattr(self.network, "model", None)):
+        for owner in (self.network, getattr(self.network, "model", None), getattr(self.network, "encoder", None)):
             for name in _FINAL_NORMS:
                 norm = getattr(owner, name, None)
                 if isinstance(norm, nn.Module) and state.ndim == 3:
@@ -223,6 +237,24 @@ class HFBackbone(nn.Module):
             return measured_first_centres(read, size, strides)
         finally:
             self.network = own
+
+
+def place_cells(encoder: nn.Module, rows: int, columns: int) -> None:
+    """Let V-JEPA 2's blocks rotate by the row and column of a grid of this size, in the first step of time.
+
+    Left alone, transformers counts rows by the width of the grid of training, whatever the image's; the
+    publisher's code counts by the image's.
+    """
+    for part in encoder.modules():
+        if hasattr(part, "get_position_ids"):
+            turning: Any = part
+            turning.get_position_ids = partial(_rows_and_columns, rows, columns)
+
+
+def _rows_and_columns(rows: int, columns: int, tokens: Tensor, masks: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Step in time, row and column of every token."""
+    order = torch.arange(rows * columns, device=tokens.device)
+    return torch.zeros_like(order), order // columns, order % columns
 
 
 def _patchified(pixels: Tensor, patch: int) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import timm
@@ -104,7 +106,10 @@ class TimmBackbone(nn.Module):
         if positions in EXTRA_CELLS:
             use_positions(network, positions)
         forward: Any = network.forward_intermediates
-        self._takes_prefix = "return_prefix_tokens" in inspect.signature(forward).parameters
+        # timm's Eva fails if it is asked for prefix tokens that it does not have.
+        self._takes_prefix = "return_prefix_tokens" in inspect.signature(forward).parameters and bool(
+            getattr(network, "num_prefix_tokens", 1)
+        )
         self._flexible = isinstance(network, ResNet | ConvNeXt) or bool(getattr(network, "dynamic_img_size", False))
         self._resized: dict[tuple[int, int], nn.Module] = {}
         self._native_sizes: set[tuple[int, int]] = set()
@@ -145,10 +150,10 @@ class TimmBackbone(nn.Module):
             except (AssertionError, RuntimeError, ValueError) as refusal:
                 if isinstance(refusal, torch.cuda.OutOfMemoryError):
                     raise
-                self._resized = {size: self._resize(size, refusal)}
+                self._resized = {size: self._resize(size, pixels[:1].detach(), refusal)}
         return self._resized[size].to(pixels.device)
 
-    def _resize(self, size: tuple[int, int], refusal: Exception) -> nn.Module:
+    def _resize(self, size: tuple[int, int], pixels: Tensor, refusal: Exception) -> nn.Module:
         try:
             if hasattr(self.network, "set_input_size"):
                 other: Any = copy.deepcopy(self.network)
@@ -156,8 +161,12 @@ class TimmBackbone(nn.Module):
             else:
                 other = rebuilt_for_size(self.network, build_sized(self.arch, size, self.options), size)
             resized: nn.Module = other.eval().requires_grad_(False)
+            with torch.no_grad():
+                self._run(resized.to(pixels.device), pixels, [len(self.network.feature_info) - 1], False)
             return resized
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
             native = tuple(getattr(self.network, "default_cfg", {}).get("input_size", (3, 224, 224))[1:])
             raise EncoderError(
                 f"timm's {self.arch} cannot take images of {size[0]} x {size[1]} ({refusal}; {error}).",
@@ -217,7 +226,10 @@ class TimmBackbone(nn.Module):
             return [0.5] * len(strides)
         if len(set(strides)) == 1:
             return self._measured(strides[:1]) * len(strides)
-        return self._measured(strides)
+        found = self._measured(strides)
+        # Attention in windows pulls measured centres about; what lies before a shallower one is such a mistake.
+        astray = any(deeper < shallower for shallower, deeper in pairwise(found))
+        return [0.5] * len(strides) if astray and _steps_evenly(self.network) else found
 
     def _measured(self, strides: list[int]) -> list[float]:
         """First centres of random twins, so that no weights can move them."""
@@ -266,13 +278,17 @@ def _is_patchify(network: nn.Module) -> bool:
 
 
 def _is_evenly_padded(network: nn.Module) -> bool:
-    """Every step down is an odd, evenly padded kernel: the cell stays on the first pixel's centre."""
-    if not isinstance(network, ResNet | EfficientNet | MobileNetV3 | RegNet):
-        return False
+    """Families that step down by nothing but odd, evenly padded kernels: the cell stays on the first pixel's centre."""
+    return isinstance(network, ResNet | EfficientNet | MobileNetV3 | RegNet) and _steps_evenly(network)
+
+
+def _steps_evenly(network: nn.Module) -> bool:
+    """Whether every kernel that steps down is odd and evenly padded, and together they reach the deepest map."""
     steps = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d) and _pair(m.stride) != (1, 1)]
-    even = any(isinstance(m, nn.AvgPool2d) for m in network.modules())
+    declared: Any = network.feature_info
     return (
-        not even
+        not any(isinstance(m, nn.AvgPool2d) for m in network.modules())
+        and prod(_pair(m.stride)[0] for m in steps) >= max(int(entry["reduction"]) for entry in declared)
         and all(_pair(m.padding) == tuple(k // 2 for k in _pair(m.kernel_size)) for m in steps)
         and all(k % 2 for m in steps for k in _pair(m.kernel_size))
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from midvision.zoo.layouts import Layout, State, below, inside, only, tensors
@@ -15,6 +16,8 @@ _SHARED_BIAS = "rel_pos_bias.relative_position_bias_table"
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 _CONVNEXT_BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.(.+)")
 _IN_CONVNEXT_BLOCK = {"dwconv.": "conv_dw.", "pwconv1.": "mlp.fc1.", "pwconv2.": "mlp.fc2."}
+# Channels of an attention head in every CroCo.
+_HEAD = 64
 _CROCO = {"enc_blocks.": "blocks.", "enc_norm.": "norm.", "patch_embed.": "patch_embed."}
 # What the networks themselves are made of, in either kind of network.
 _OWN_PARTS = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "norm.", "conv1.", "bn1.", "layer")
@@ -48,13 +51,46 @@ def croco(content: Mapping[str, Any]) -> dict[str, State]:
     state = tensors(content.get("model"))
     if "enc_pos_embed" not in state:
         return {}
-    renamed = {
+    return only("", {**_croco_encoder(state), "pos_embed": state["enc_pos_embed"][None]})
+
+
+def croco_rotary(content: Mapping[str, Any]) -> dict[str, State]:
+    """CroCo v2, and DUSt3R and MASt3R, which grew out of it: the encoder, whose positions are rotary."""
+    state = tensors(content.get("model")) or tensors(content)
+    if "enc_norm.weight" not in state or "enc_pos_embed" in state:
+        return {}
+    encoder = {name: _in_pairs(name, value) for name, value in _croco_encoder(state).items()}
+    # timm's network scales what every block adds; by one, here.
+    scales = {
+        f"blocks.{found[1]}.{scale}": torch.ones_like(value)
+        for name, value in encoder.items()
+        if name.endswith(".norm1.weight") and (found := _BLOCK.match(name))
+        for scale in ("gamma_1", "gamma_2")
+    }
+    return only("", {**encoder, **scales})
+
+
+def _croco_encoder(state: State) -> State:
+    return {
         new + name.removeprefix(old): value
         for name, value in state.items()
         for old, new in _CROCO.items()
         if name.startswith(old)
     }
-    return only("", {**renamed, "pos_embed": state["enc_pos_embed"][None]})
+
+
+def _in_pairs(name: str, value: Tensor) -> Tensor:
+    """Queries and keys in the order of timm's rotation, which turns neighbours.
+
+    CroCo gives one half of a head to rows and one to columns, and turns channel i of a half with channel i + 16.
+    Products of queries and keys do not depend on their common order, so this changes no feature.
+    """
+    if ".attn.qkv." not in name or value.shape[0] % (3 * _HEAD):
+        return value
+    both, values = value.split([value.shape[0] // 3 * 2, value.shape[0] // 3])
+    rest = value.shape[1:]
+    halves = both.reshape(-1, 2, 2, _HEAD // 4, *rest)  # heads, axis, part of the pair, pair
+    return torch.cat([halves.transpose(2, 3).reshape(both.shape), values])
 
 
 def slip(content: Mapping[str, Any]) -> dict[str, State]:
@@ -126,6 +162,7 @@ LAYOUTS = (
     Layout("beit", "A pretrained BEiT checkpoint", beit),
     Layout("simmim", "A SimMIM checkpoint of a transformer", simmim),
     Layout("croco", "A CroCo checkpoint of the first version", croco),
+    Layout("croco-rotary", "A checkpoint of CroCo v2, DUSt3R or MASt3R", croco_rotary),
     Layout("slip", "A checkpoint of the SLIP repository", slip),
     Layout("convnext", "A ConvNeXt under its authors' names", convnext),
     Layout("saycam", "A SAYCam checkpoint of DINO or Mugs", saycam, ("teacher", "student")),

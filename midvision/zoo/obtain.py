@@ -135,7 +135,7 @@ def _of_transformers(model_id: str, repository: str) -> Stock:
         if main.suffix == ".json":
             for part in sorted(set(json.loads(main.read_text(encoding="utf-8"))["weight_map"].values())):
                 hub_file(model_id, repository, [part])
-        hub_file(model_id, repository, ["preprocessor_config.json"])
+        hub_file(model_id, repository, ["preprocessor_config.json", "video_preprocessor_config.json"])
         return main
 
     found = cached_hub_file(repository, _MAIN_FILES)

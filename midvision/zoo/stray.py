@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from torch import Tensor
 
 from midvision.core.errors import DataError
-from midvision.zoo.card import CLIP, Card, FromFile, FromLibrary, Known, Pixels, Source, all_cards, known
-from midvision.zoo.fetch import published_sha256
+from midvision.zoo.card import CLIP, Card, FromFile, Known, Pixels
 from midvision.zoo.fit import fit_state
-from midvision.zoo.layouts import State, all_layouts, recognise, tensors
+from midvision.zoo.layouts import State, recognise, tensors
+from midvision.zoo.likely import Fit, Place, likely_cards, way_to_run
 from midvision.zoo.read import file_sha256, read_checkpoint
 from midvision.zoo.shapes import ANCHORS, Network, guess
 
@@ -34,9 +33,9 @@ _MARKS = {
     "encoder_k.": "a momentum encoder",
     "neck.": "a neck",
     "lm_head.": "a head over visual words",
+    "downstream_head": "a head of points",
     "logit_scale": "an image and text temperature",
 }
-_IMAGENET_CLASSES = (1000, 21841, 21843)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +87,6 @@ class Report:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Tensors of one network under a network's own names; `label` chooses it in a `file:` id."""
-
-    layouts: tuple[str, ...]
-    weights: str | None
-    label: str
-    state: State
-
-
 def inspect_file(path: Path) -> Report:
     """What `path` holds. Raises `DataError` where it is no readable checkpoint or holds no tensor."""
     path = path.expanduser()
@@ -140,7 +129,7 @@ def _tables(content: Any, where: str = "") -> Iterator[tuple[str, State]]:
         yield from _tables(value, f"{where}.{name}" if where else str(name))
 
 
-def _places(content: Any, tables: list[tuple[str, State]]) -> list[_Place]:
+def _places(content: Any, tables: list[tuple[str, State]]) -> list[Place]:
     """Every network in the file: as publishers lay it out, and anything else that looks like one."""
     found = list(_anything(tables))
     for layout, sets in recognise(content).items():
@@ -150,23 +139,24 @@ def _places(content: Any, tables: list[tuple[str, State]]) -> list[_Place]:
             chosen = choice if len(sets) > 1 else None
             twin = next((number for number, place in enumerate(found) if _same(state, place.state)), None)
             if twin is None:
-                found.append(_Place((layout,), chosen, "", state))
+                found.append(Place(chosen, "", state, {layout: state}))
             else:
                 place = found[twin]
                 # The reading that leaves most aside is the one that knows what does not belong to the network.
                 least = min(state, place.state, key=len)
-                found[twin] = _Place((*place.layouts, layout), place.weights or chosen, place.label, least)
+                readings = {**place.readings, layout: state}
+                found[twin] = Place(place.weights or chosen, place.label, least, readings)
     return found
 
 
-def _anything(tables: list[tuple[str, State]]) -> Iterator[_Place]:
+def _anything(tables: list[tuple[str, State]]) -> Iterator[Place]:
     """What looks like a network under its own names behind any prefix."""
     for where, table in tables:
         prefixes = {name.removesuffix(anchor) for anchor in ANCHORS for name in table if name.endswith(anchor)}
         for prefix in sorted(prefixes):
             state = {name[len(prefix) :]: value for name, value in table.items() if name.startswith(prefix)}
             if (not prefix or prefix.endswith(".")) and guess(_shapes(state)) is not None:
-                yield _Place((), None, f"{where}:{prefix}" if where else prefix, state)
+                yield Place(None, f"{where}:{prefix}" if where else prefix, state)
 
 
 def _same(one: State, other: State) -> bool:
@@ -187,22 +177,23 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
-def _described(place: _Place, content: Any, path: Path, digest: str) -> Found:
+def _described(place: Place, content: Any, path: Path, digest: str) -> Found:
     network = guess(_shapes(place.state))
     assert network is not None
-    architecture, prefix, problem = _fitting(place, content, network, path)
-    cards = _likely(place, content, network, architecture, path, digest)
+    fit = _fitting(place, content, network, path)
+    cards = likely_cards(place, fit, (table for _, table in _tables(content)), path, digest)
     pixels, pixel_source = _pixels(cards, content, network)
-    model_id, command = _way(place, cards, architecture, prefix, pixels, path)
+    model_id, command = way_to_run(place, fit, cards, pixels, path)
     if network.family == "transformers" and (path.parent / "config.json").is_file():
         model_id = f"transformers:{path.parent}"
         command = f"midvision run -m {shlex.quote(model_id)} -t synth"
+    agreeing = {card.route.layout for card, _ in cards if isinstance(card.route, FromFile)}
     return Found(
         where=place.label or "the whole file",
-        layouts=place.layouts,
+        layouts=tuple(name for name in place.layouts if name in agreeing) or place.layouts,
         weights=place.weights,
         network=network,
-        architecture=architecture,
+        architecture=fit.architecture,
         tensors=len(place.state),
         parameters=sum(v.numel() for name, v in place.state.items() if not name.endswith(_BUFFERS)),
         likely=tuple(Likely(card.id, card.title, because) for card, because in cards),
@@ -210,17 +201,17 @@ def _described(place: _Place, content: Any, path: Path, digest: str) -> Found:
         pixel_source=pixel_source,
         id=model_id,
         command=command,
-        problem=problem,
+        problem=None if cards else fit.problem,
     )
 
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def _fitting(place: _Place, content: Any, network: Network, path: Path) -> tuple[str | None, str | None, str | None]:
+def _fitting(place: Place, content: Any, network: Network, path: Path) -> Fit:
     """The timm architecture that these tensors fill exactly, how a `file:` id chooses them, and why not if not.
 
-    The prefix is None where only a card's layout can pick the tensors out of this file.
+    Without a prefix only a card's layout can pick the tensors out of this file.
     """
     from midvision.encoders.timm_shapes import empty_state
 
@@ -233,60 +224,16 @@ def _fitting(place: _Place, content: Any, network: Network, path: Path) -> tuple
             try:
                 # Without a prefix another network of the file may be the one that fits.
                 if _same(fit_state(content, wanted, str(path), prefix), place.state):
-                    return name, prefix, None
+                    return Fit(name, prefix)
             except DataError as error:
                 problem = problem or error.wrong
-        try:
-            fit_state(place.state, wanted, str(path))
-            return name, None, None
-        except DataError as error:
-            problem = error.wrong if "holds NaN" in error.wrong else problem
-    return None, None, problem
-
-
-def _likely(
-    place: _Place, content: Any, network: Network, architecture: str | None, path: Path, digest: str
-) -> list[tuple[Card, str]]:
-    """Cards with this hash, else with this layout and architecture; a classifier tells supervised ones apart."""
-    names = {architecture} if architecture else set(network.candidates)
-    classified = any(_classes(table) in _IMAGENET_CLASSES for _, table in _tables(content))
-    ranked: list[tuple[int, Card, str]] = []
-    for card in all_cards().values():
-        published = published_sha256(card)
-        if published and digest.startswith(published):
-            ranked.append((0, card, "the published file, by its SHA-256"))
-        elif _agrees(card, place, names):
-            named = _file_name(card) == path.name
-            ranked.append((1, card, "layout, shapes and file name") if named else (2, card, "layout and shapes"))
-    if ranked and min(rank for rank, _, _ in ranked) > 0:
-        supervised = [entry for entry in ranked if known(entry[1].paradigm, "control") == "supervised"]
-        ranked = (supervised or ranked) if classified else [entry for entry in ranked if entry not in supervised]
-    ranked.sort(key=lambda entry: entry[0])
-    best = ranked[0][0] if ranked else 0
-    return [(card, because) for rank, card, because in ranked if rank == best or best > 0]
-
-
-def _agrees(card: Card, place: _Place, names: set[str]) -> bool:
-    """Whether a card's network and layout are among those found; timm's own files have its names at the top."""
-    route = card.route
-    if isinstance(route, FromFile):
-        return route.layout in place.layouts and route.network in names
-    if isinstance(route, FromLibrary) and route.id.startswith("timm/"):
-        return place.label == "" and route.id.removeprefix("timm/").partition(".")[0] in names
-    return False
-
-
-def _file_name(card: Card) -> str:
-    source = known(card.source, Source())
-    return source.filename or source.url.rsplit("/", 1)[-1]
-
-
-def _classes(table: State) -> int | None:
-    """Rows of the last linear layer of a classifier, if there is one."""
-    for name, value in table.items():
-        if name.endswith(("fc.weight", "head.weight", "classifier.weight")) and value.ndim == 2:
-            return int(value.shape[0])
-    return None
+        for state in (place.state, *place.readings.values()):
+            try:
+                fit_state(state, wanted, str(path))
+                return Fit(name, None)
+            except DataError as error:
+                problem = error.wrong if "holds NaN" in error.wrong else problem
+    return Fit(None, None, problem)
 
 
 def _beside(names: Iterator[str]) -> tuple[str, ...]:
@@ -329,33 +276,3 @@ def _pixel_word(pixels: Pixels) -> str:
         if all(abs(a - b) < 6e-4 for a, b in zip((*mean, *std), (*pixels.mean, *pixels.std), strict=True)):
             return str(word)
     return f"mean {pixels.mean}, std {pixels.std}"
-
-
-def _way(
-    place: _Place, cards: list[tuple[Card, str]], architecture: str | None, prefix: str | None, pixels: str, path: Path
-) -> tuple[str | None, str | None]:
-    """The id to run it with, and the command: a card's where one is likeliest, else the file in its architecture."""
-    first = next((card for card, _ in cards if _by_card(card, place) is not None), None)
-    alone = len(cards) == 1 or (cards and cards[0][1] != cards[1][1])
-    # Where only a card reads the layout, or knows unusual pixel statistics, any likely card does.
-    if first is not None and (alone or prefix is None or pixels.startswith("mean")):
-        model_id = f"{first.id}{_by_card(first, place)}"
-        return model_id, f"midvision run -m {shlex.quote(model_id)} --weights {shlex.quote(str(path))} -t synth"
-    if architecture is None or prefix is None:
-        return None, None
-    options = {"arch": architecture, **({"prefix": prefix} if prefix else {})}
-    if pixels in ("half", "none"):
-        options["pixels"] = pixels
-    query = "&".join(f"{name}={quote(value, safe='.:_-')}" for name, value in options.items())
-    model_id = f"file:{path}?{query}"
-    return model_id, f"midvision run -m {shlex.quote(model_id)} -t synth"
-
-
-def _by_card(card: Card, place: _Place) -> str | None:
-    """What a card's id needs at its end to mean these weights; None where it cannot mean them."""
-    if place.weights is None:
-        return ""
-    usual = {layout.choices[0] for name, layout in all_layouts().items() if name in place.layouts}
-    if place.weights in (card.default_weights, *(usual if not card.default_weights else ())):
-        return ""
-    return f"?weights={place.weights}" if place.weights in card.weights_options else None

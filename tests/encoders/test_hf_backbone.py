@@ -19,6 +19,16 @@ from midvision.zoo.load import encoder_key
 SMALL = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64, "image_size": 64}
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_normalize": True}
 
+# Six columns of cells; four frames.
+VIDEO = {
+    "patch_size": 16,
+    "crop_size": 96,
+    "frames_per_clip": 4,
+    "pred_hidden_size": 24,
+    "pred_num_attention_heads": 2,
+    "pred_num_hidden_layers": 1,
+}
+
 
 def build(name: str, **settings: Any) -> HFBackbone:
     torch.manual_seed(0)
@@ -39,6 +49,7 @@ def build(name: str, **settings: Any) -> HFBackbone:
         ("Pixio", {"patch_size": 16, "n_cls_tokens": 3}, True, 2),
         ("Yolos", {"patch_size": 16, "image_size": [64, 64], "num_detection_tokens": 5}, True, 5),
         ("Siglip2Vision", {"patch_size": 16, "num_patches": 16}, False, 0),
+        ("VJEPA2", VIDEO, False, 0),
     ],
 )
 def test_tokens_are_known(name: str, settings: dict[str, Any], class_token: bool, registers: int) -> None:
@@ -170,3 +181,36 @@ def test_patches_for_any_aspect_ratio_are_those_of_the_own_processor() -> None:
         own = net.network(**{name: given[name] for name in ("pixel_values", "pixel_attention_mask", "spatial_shapes")})
         found = net.read(images.float(), [3], True)
     assert torch.allclose(found.maps[0].flatten(2).transpose(1, 2), own.last_hidden_state, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 96), (64, 96), (96, 64), (160, 48)])
+def test_an_image_is_a_short_clip_whose_cells_are_rotated_by_its_own_rows_and_columns(height: int, width: int) -> None:
+    """Against transformers' own positions of some cells of a clip as wide as it was built for."""
+    own: Any = video_network(width).eval()
+    net = HFBackbone(video_network(96), PIXEL_STATS["imagenet"], "clip")
+    with torch.no_grad():
+        for part in (*own.parameters(), *net.parameters()):
+            part.copy_(torch.linspace(-1, 1, part.numel()).sin().reshape(part.shape) * 0.3)
+    pixels = torch.randn(2, 3, height, width)
+    rows, columns = height // 16, width // 16
+    for part in own.encoder.layer:
+        # Taller than wide, it would take the rest for the next step in time.
+        part.attention.grid_size = columns
+        part.attention._get_frame_pos = torch.zeros_like
+    with torch.no_grad():
+        expected = own(pixels[:, None].repeat(1, 2, 1, 1, 1), skip_predictor=True).last_hidden_state
+        found = net.read(pixels, [3], True)
+    assert found.maps[0].shape == (2, 32, rows, columns) and found.pooled is None
+    assert torch.allclose(found.maps[0].flatten(2).transpose(1, 2), expected, atol=1e-5)
+
+
+def video_network(side: int) -> Any:
+    return transformers.VJEPA2Model(transformers.VJEPA2Config(**{**SMALL, **VIDEO, "crop_size": side}))
+
+
+def test_a_video_model_from_a_folder_brings_its_statistics(tmp_path: Path) -> None:
+    video_network(96).save_pretrained(tmp_path)
+    (tmp_path / "video_preprocessor_config.json").write_text(json.dumps(HALF))
+    encoder = mv.load_model(f"transformers:{tmp_path}")
+    assert encoder.info.pixel_mean == (0.5, 0.5, 0.5)
+    assert encoder.info.parameters == sum(p.numel() for p in video_network(96).encoder.parameters())

@@ -59,8 +59,13 @@ def _one_table(shapes: Shapes) -> State:
 def beit(shapes: Shapes) -> Any:
     width = shapes["cls_token"][-1]
     heads = {"lm_head.weight": number("lm", (8192, width)), "lm_head.bias": number("lmb", (8192,))}
+    return {"model": {**_one_table(shapes), **heads}}
+
+
+def beitv2(shapes: Shapes) -> Any:
+    width = shapes["cls_token"][-1]
     extra = {"cls_pt_layers.0.norm1.weight": number("cls", (width,)), "cls_pt_norm.weight": number("n", (width,))}
-    return {"model": {**_one_table(shapes), **heads, **extra}}
+    return {"model": {**beit(shapes)["model"], **extra}}
 
 
 def simmim(shapes: Shapes) -> Any:
@@ -84,6 +89,23 @@ def croco(shapes: Shapes) -> Any:
         "prediction_head.weight": number("ph", (768, 512)),
     }
     return {"model": {**state, **beside}, "croco_kwargs": {"enc_depth": 12, "pos_embed": "cosine"}}
+
+
+def croco_rotary(shapes: Shapes) -> Any:
+    """Without stored positions; the order of queries and keys is CroCo's own, which one number per tensor hides."""
+    content = croco({**shapes, "pos_embed": (1, 196, 768)})
+    absent = ("pos_embed", ".gamma_")
+    content["model"] = {n: value for n, value in content["model"].items() if not any(word in n for word in absent)}
+    return {**content, "croco_kwargs": {"enc_depth": 12, "pos_embed": "RoPE100"}}
+
+
+def dust3r(shapes: Shapes) -> Any:
+    model = croco_rotary(shapes)["model"]
+    beside = {
+        "dec_blocks2.0.cross_attn.projq.weight": number("q2", (768, 768)),
+        "downstream_head1.dpt.act_postprocess.0.0.weight": number("h1", (96, 1024, 1, 1)),
+    }
+    return {"args": argparse.Namespace(model="AsymmetricCroCo3DStereo(...)"), "model": {**model, **beside}, "epoch": 90}
 
 
 def slip(shapes: Shapes) -> Any:
@@ -148,9 +170,11 @@ def _arguments() -> argparse.Namespace:
 FILES: dict[str, Callable[[Shapes], Any]] = {
     "msn_vits16": target_encoder,
     "beit_vitb16": beit,
-    "beitv2_vitb16": beit,
+    "beitv2_vitb16": beitv2,
     "simmim_vitb16": simmim,
     "croco_vitb16": croco,
+    "crocov2_vitb_base": croco_rotary,
+    "dust3r_vitl16": dust3r,
     "slip_vits16": slip,
     "vicregl_convnext_small_a0.9": convnext,
     "saycam_mugs_say_vits16": saycam_mugs,

@@ -128,7 +128,50 @@ def test_names_of_a_fabricated_file_are_the_network_s(id: str) -> None:
     expected = numbers(shapes)
     shared = [name for name in shapes if name.endswith("relative_position_bias_table")]
     assert all(torch.equal(found[name], found[shared[0]]) for name in shared)
-    assert all(torch.equal(found[name], expected[name]) for name in set(shapes) - set(shared))
+    ones = [name for name in shapes if ".gamma_" in name and card.route.layout == "croco-rotary"]
+    assert all(bool((found[name] == 1).all()) for name in ones)
+    assert all(torch.equal(found[name], expected[name]) for name in set(shapes) - set(shared) - set(ones))
+
+
+def test_rotary_positions_of_croco_v2_are_its_own() -> None:
+    """Attention of one block, by hand: channel i of a half turns with channel i + 16, rows first, columns then."""
+    card = CARDS["crocov2_vitb_small"]
+    assert isinstance(card.route, FromFile)
+    torch.manual_seed(0)
+    small = {**card.route.options, "embed_dim": 128, "depth": 1, "num_heads": 2, "dynamic_img_size": True}
+    network: Any = timm.create_model(card.route.network, num_classes=0, **small).eval()
+    theirs = {
+        name.replace("blocks.", "enc_blocks.").replace("norm.", "enc_norm.") if name.startswith(("bl", "no")) else name:
+            torch.randn(value.shape) * 0.3
+        for name, value in network.state_dict().items()
+        if "gamma" not in name
+    }  # fmt: skip
+    network.load_state_dict(read_layout("croco-rotary", {"model": theirs}, "", "a.pth"), strict=True)
+    rows, columns = 2, 3
+    pixels = torch.randn(1, 3, 16 * rows, 16 * columns)
+    seen: list[torch.Tensor] = []
+    network.blocks[0].attn.register_forward_hook(lambda _m, given, found: seen.extend((given[0], found)))
+    with torch.no_grad():
+        network.forward_features(pixels)
+    tokens, found = seen
+    packed = tokens @ theirs["enc_blocks.0.attn.qkv.weight"].T + theirs["enc_blocks.0.attn.qkv.bias"]
+    query, key, value = packed.reshape(rows * columns, 3, 2, 64).permute(1, 2, 0, 3)
+    place = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    weights = (_turned(query, place) @ _turned(key, place).transpose(1, 2) / 8).softmax(-1)
+    summed = (weights @ value).transpose(0, 1).reshape(1, rows * columns, 128)
+    expected = summed @ theirs["enc_blocks.0.attn.proj.weight"].T + theirs["enc_blocks.0.attn.proj.bias"]
+    assert torch.allclose(found, expected, atol=1e-5) and float(found.std()) > 0.1
+
+
+def _turned(values: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    turned = values.clone()
+    for axis in (0, 1):
+        for pair in range(16):
+            angle = place[:, axis] * 100 ** (-pair / 16)
+            a, b = 32 * axis + pair, 32 * axis + pair + 16
+            turned[..., a] = values[..., a] * angle.cos() - values[..., b] * angle.sin()
+            turned[..., b] = values[..., b] * angle.cos() + values[..., a] * angle.sin()
+    return turned
 
 
 @pytest.mark.slow

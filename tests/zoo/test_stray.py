@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import timm
+from beyond_files import FILES
 from checkpoint_files import prefixed, resnet_state, saved
 from published_cases import ALTERNATIVES, MODELS
 from published_files import Case
@@ -19,7 +21,9 @@ from published_files import Case
 import midvision as mv
 from midvision.core.errors import DataError
 from midvision.encoders.timm_backbone import build_network
+from midvision.zoo import likely as likely_cards
 from midvision.zoo import stray
+from midvision.zoo.card import Card, FromFile, all_cards
 from midvision.zoo.ids import parse_id
 from midvision.zoo.read import file_sha256
 from midvision.zoo.stray import Report, inspect_file
@@ -73,6 +77,51 @@ def test_every_published_container_is_told(name: str, monkeypatch: pytest.Monkey
         assert likely == {right} if right in supervised else not likely & supervised
         assert found.id is None or found.id.startswith("file:") or found.id.partition("?")[0] in likely
     assert len({found.weights for found in report.networks}) == len(report.networks), "twins have names"
+
+
+# What a file's content cannot tell from the right one, though it decides nothing that is computed.
+NAMESAKES = {
+    "crocov2_vitb_base": {"crocov2_vitb_small"},
+    "slip_vits16": {"slip_clip_vits16", "slip_simclr_vits16"},
+    "vicregl_convnext_small_a0.9": {"vicregl_convnext_small_a0.75"},
+    "msn_vits16": set(),
+    "croco_vitb16": set(),
+    "dust3r_vitl16": set(),
+    "beit_vitb16": set(),
+    "beitv2_vitb16": set(),
+    "simmim_vitb16": set(),
+}
+SOON = ("croco_vitb16", "slip_vits16", "beitv2_vitb16", "vicregl_convnext_small_a0.9", "saycam_dino_say_vitb14")
+
+
+def _shapes(card: Card) -> dict[str, tuple[int, ...]]:
+    assert isinstance(card.route, FromFile)
+    with torch.device("meta"):
+        network = timm.create_model(card.route.network, num_classes=0, **card.route.options)
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", [pytest.param(id, marks=() if id in SOON else pytest.mark.accept) for id in FILES])
+def test_files_beyond_the_comparison_are_told(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The id given computes what the right one does: the same network, options (heads) and pixel statistics."""
+    right = all_cards()[name]
+    content = FILES[name](_shapes(right))
+    monkeypatch.setattr(stray, "read_checkpoint", lambda path: content)
+    path = tmp_path / "stray.pth"
+    path.write_bytes(b"PK")
+    networks = inspect_file(path).networks
+    found = next(one for one in networks if name in {likely.id for likely in one.likely})
+    likely = {one.id for one in found.likely}
+    assert likely == {name} | NAMESAKES.get(name, likely)
+    assert found.pixels == "imagenet" or name == "beit_vitb16" or name == "dust3r_vitl16"
+    model = parse_id(found.id or "")
+    assert isinstance(right.route, FromFile)
+    if model.kind == "file":
+        assert (model.options["arch"], dict(right.route.options)) == (right.route.network, {})
+    else:
+        given = all_cards()[model.name]
+        assert given.route == right.route and found.problem is None
+        assert given.pixels.value == right.pixels.value  # type: ignore[union-attr]
 
 
 def test_twins_get_ids_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -159,7 +208,9 @@ def test_statistics_in_the_file_are_used(tmp_path: Path) -> None:
 def test_a_published_hash_says_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "w.pth", resnet_state())
     digest = file_sha256(path)
-    monkeypatch.setattr(stray, "published_sha256", lambda card: digest[:8] if card.id == "swav_resnet50" else "f" * 8)
+    monkeypatch.setattr(
+        likely_cards, "published_sha256", lambda card: digest[:8] if card.id == "swav_resnet50" else "f" * 8
+    )
     found = only(path)
     assert [(likely.id, likely.because) for likely in found.likely] == [
         ("swav_resnet50", "the published file, by its SHA-256")

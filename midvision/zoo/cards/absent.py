@@ -6,7 +6,6 @@ from midvision.zoo.beyond import unavailable
 
 _OWN = "run the backbone with file:PATH?arch=NAME"
 _INSIDE = f"the backbone lies inside a larger network's file, for which no layout is written; extract it and {_OWN}"
-_ROTARY = "its encoder is CroCo v2's, whose two-dimensional rotary positions no network of timm or transformers has"
 _NONE = "no official weights were found"
 _DIFFUSION = "a diffusion network over latents and time steps, which has no reading as an encoder here"
 
@@ -44,8 +43,6 @@ CARDS = (
     unavailable("midas_dpt_large", "MiDaS DPT-Large", _INSIDE, "github.com/intel-isl/MiDaS"),
     unavailable("midas_dpt_beit_l512", "MiDaS DPT-BEiT-L, 512 px", _INSIDE, "github.com/intel-isl/MiDaS"),
     unavailable("vggt_1b", "VGGT 1B", _INSIDE, "huggingface.co/facebook/VGGT-1B"),
-    unavailable("dust3r_vitl16", "DUSt3R ViT-L/16", _ROTARY, "download.europe.naverlabs.com/ComputerVision/DUSt3R"),
-    unavailable("mast3r_vitl16", "MASt3R ViT-L/16", _ROTARY, "download.europe.naverlabs.com/ComputerVision/MASt3R"),
     unavailable(
         "dift_sd21", "DIFT, Stable Diffusion 2.1", _DIFFUSION, "huggingface.co/stabilityai/stable-diffusion-2-1"
     ),

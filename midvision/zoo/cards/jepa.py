@@ -1,8 +1,18 @@
-"""MSN and I-JEPA: prediction in feature space from masked views; their video relatives cannot be read as images."""
+"""MSN, I-JEPA and V-JEPA 2: prediction in feature space from masked views; the first V-JEPA has no class to load it."""
 
 from __future__ import annotations
 
-from midvision.zoo.beyond import NO_KNN, NO_LINEAR, TIMM, Family, arxiv, from_file, unavailable
+from midvision.zoo.beyond import (
+    NO_KNN,
+    NO_LINEAR,
+    OWN_COPY,
+    TIMM,
+    Family,
+    arxiv,
+    from_file,
+    from_transformers,
+    unavailable,
+)
 from midvision.zoo.card import IMAGENET, FromFile, Known, Source, Unknown
 from midvision.zoo.sources import IN1K
 
@@ -52,9 +62,31 @@ _IJEPA_ROWS = (
     ("ijepa_vith14_in22k", "ViT-H/14, ImageNet-22K", "vit_huge_patch14_gap_224", "IN22K-vit.h.14-900e", 66, ""),
     ("ijepa_vitg16_in22k", "ViT-g/16, ImageNet-22K", "vit_giant_patch16_gap_224", "IN22K-vit.g.16-600e", 44, ""),
 )
-_VIDEO = (
-    "a network over video, which takes several frames at once: timm has none, "
-    "and the route of transformers feeds single images"
+_VIDEO = "a network over video, for which neither timm nor transformers has a class"
+
+_VJEPA2_AT = "github.com/facebookresearch/vjepa2 README.md"
+_VJEPA2 = Family(
+    method="V-JEPA 2",
+    objective="prediction of masked features in video",
+    at=_VJEPA2_AT,
+    licence=Known("MIT, parts Apache-2.0", _VJEPA2_AT),
+    training_data=Known("internet-scale video", _VJEPA2_AT),
+    pixels=Known(IMAGENET, "github.com/facebookresearch/vjepa2 src/datasets/utils/video/transforms_builder.py:23"),
+    gated=OWN_COPY,
+    linear_top1=NO_LINEAR,
+    knn_top1=NO_KNN,
+    **arxiv("2506.09985", _VJEPA2_AT),
+)
+_AS_A_CLIP = Known(
+    "An image is fed as the shortest clip, the same in both frames of one step in time; the publisher's evaluation on "
+    "images repeats it sixteen times, which gives eight steps.",
+    "github.com/facebookresearch/vjepa2 configs/eval/vitl/in1k.yaml:163",
+)
+_COUNTS_ROWS = Known(
+    "transformers counts rows by the width of the grid of training; here they are counted by the image's, as the "
+    "publisher's code does.",
+    "github.com/facebookresearch/vjepa2 src/models/utils/modules.py: RoPEAttention",
+    "verified",
 )
 
 CARDS = (
@@ -94,19 +126,19 @@ CARDS = (
         for size, words in (("vitl16", "ViT-L/16"), ("vith16", "ViT-H/16"), ("vith16_384", "ViT-H/16, 384 px"))
     ),
     *(
-        unavailable(
+        from_transformers(
+            _VJEPA2,
             f"vjepa2_{size}",
-            f"V-JEPA 2 {words}",
-            _VIDEO,
-            "github.com/facebookresearch/vjepa2",
-            licence=Known("MIT", "github.com/facebookresearch/vjepa2 LICENSE"),
-            **arxiv("2506.09985", "github.com/facebookresearch/vjepa2 README.md"),
+            f"{words}, no class token, rotary positions",
+            f"facebook/{name}",
+            positions=Unknown("rotary positions by whole cells, which have no table to resample"),
+            oddities=(_AS_A_CLIP, _COUNTS_ROWS),
         )
-        for size, words in (
-            ("vitl16", "ViT-L/16"),
-            ("vith16", "ViT-H/16"),
-            ("vitg16", "ViT-g/16"),
-            ("vitg16_384", "ViT-g/16, 384 px"),
+        for size, words, name in (
+            ("vitl16", "ViT-L/16, 256 px", "vjepa2-vitl-fpc64-256"),
+            ("vith16", "ViT-H/16, 256 px", "vjepa2-vith-fpc64-256"),
+            ("vitg16", "ViT-g/16, 256 px", "vjepa2-vitg-fpc64-256"),
+            ("vitg16_384", "ViT-g/16, 384 px", "vjepa2-vitg-fpc64-384"),
         )
     ),
 )
