@@ -98,7 +98,7 @@ class HFBackbone(nn.Module):
         super().__init__()
         inner: nn.Module = getattr(network, "vision_model", network)
         if hasattr(inner, "predictor"):
-            inner.predictor = None  # reads what the encoder gives, and is never asked
+            inner.predictor = nn.Identity()  # reads what the encoder gives, and is never asked
         self.network: Any = inner.eval()
         self.name = name
         self._config: Any = inner.config

@@ -87,7 +87,8 @@ def _in_pairs(name: str, value: Tensor) -> Tensor:
     """
     if ".attn.qkv." not in name or value.shape[0] % (3 * _HEAD):
         return value
-    both, values = value.split([value.shape[0] // 3 * 2, value.shape[0] // 3])
+    border = value.shape[0] // 3 * 2
+    both, values = value[:border], value[border:]
     rest = value.shape[1:]
     halves = both.reshape(-1, 2, 2, _HEAD // 4, *rest)  # heads, axis, part of the pair, pair
     return torch.cat([halves.transpose(2, 3).reshape(both.shape), values])
