@@ -58,8 +58,10 @@ def centroid_errors(
 
 
 def blob_slope(encoder: Encoder, image_size: tuple[int, int], blobs: int = 100, batch: int = 10) -> float:
-    """Slope of found on declared cell centres for random blobs, on the first map of the usual plan."""
-    plan = make_plan(FeatureSpec(image_size=image_size, pooled="none", dtype="float32"), encoder.info)
+    """Slope of found on declared cell centres for random blobs, on the first map of the usual plan, read alone."""
+    usual = make_plan(FeatureSpec(image_size=image_size), encoder.info)
+    spec = FeatureSpec(image_size=image_size, layers=(usual.layers[0].index,), pooled="none", dtype="float32")
+    plan = make_plan(spec, encoder.info)
     grid = plan.layers[0].grid
     generator = torch.Generator().manual_seed(0)
     extent = torch.tensor(grid.extent)
