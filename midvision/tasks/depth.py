@@ -12,7 +12,8 @@ Scoring fields:
 - `empty_image`: an image without a valid pixel is missing, or scores 0 as in the reference.
 
 The headline is `delta1` as predicted. `*_aligned` columns are after the best scale and shift per
-image. Every image weighs the same.
+image. `abs_rel_near_*` and `abs_rel_edge_*` say where errors are made: by depth in metres, and by the
+distance in pixels to the nearest boundary where the data set marks those. Every image weighs the same.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from midvision.core.scores import Metric
 from midvision.core.specs import ImageRules, Protocol
 from midvision.tasks.dense import dense_items, dense_learner_for, dense_scorer
 from midvision.tasks.rules import (
+    BORDERS_PX,
     OBJECT_FRAME,
     PAPER_HEAD,
     DenseScoring,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 NEAREST_M = 0.001
 MARGIN = 0.05
+NEAR_BINS = {f"abs_rel_near_{low}_{high}": (float(low), float(high)) for low, high in ((0, 1), (1, 2), (2, 4), (4, 10))}
+EDGE_BINS = {f"abs_rel_edge_{low}_{high}": (float(low), float(high)) for low, high in BORDERS_PX}
 
 
 class DepthScoring(DenseScoring):
@@ -128,8 +132,21 @@ def judge(
         row |= {f"{k}_aligned": v for k, v in depth_scores(moved, target.values, target.valid).items()}
         if scoring.empty_image == "zero" and not bool(target.valid.any()):
             row = dict.fromkeys(row, 0.0)
-        rows.append(row)
+        rows.append(row | where_it_errs(prediction, target, scoring))
     return rows
+
+
+def where_it_errs(prediction: Tensor, target: Target, scoring: DepthScoring) -> dict[str, float]:
+    """Relative error as predicted, by depth in metres and by distance to a boundary where the set knows those."""
+    from midvision.metrics.where import mean_by_distance, mean_in_bins
+
+    error = (prediction - target.values).abs() / target.values.clamp_min(NEAREST_M)
+    found: dict[str, float] = {}
+    if scoring.target == "metres":
+        found |= mean_in_bins(error, target.valid, target.values, NEAR_BINS)
+    if target.edge is not None:
+        found |= mean_by_distance(error, target.valid, target.edge, EDGE_BINS)
+    return found
 
 
 def scorer(setting: Setting, dataset: Dataset, fitted: Any) -> Scorer:
@@ -165,7 +182,8 @@ def _metrics(unit: str, far: float) -> tuple[Metric, ...]:
         rmse = Metric(f"rmse{suffix}", unit, False, 0.0, far, f"rmse{suffix}")
         return (*shares, rmse, Metric(f"abs_rel{suffix}", "ratio", False, 0.0, math.inf, f"abs_rel{suffix}"))
 
-    return (*family(""), *family("_aligned"))
+    bins = (Metric(name, "ratio", False, 0.0, math.inf, name) for name in (*NEAR_BINS, *EDGE_BINS))
+    return (*family(""), *family("_aligned"), *bins)
 
 
 METRICS = _metrics("m", 10.0)

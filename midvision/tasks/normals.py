@@ -22,6 +22,7 @@ from midvision.core.scores import Metric
 from midvision.core.specs import ImageRules, Protocol
 from midvision.tasks.dense import dense_items, dense_learner_for, dense_scorer
 from midvision.tasks.rules import (
+    BORDERS_PX,
     OBJECT_FRAME,
     PAPER_HEAD,
     DenseScoring,
@@ -81,6 +82,7 @@ def learner(setting: Setting, dataset: Dataset) -> Learner:
 def judge(predictions: Sequence[Tensor], targets: Sequence[Target], scoring: NormalScoring) -> list[dict[str, float]]:
     """Columns of each image: all scored pixels, and those inside surfaces."""
     from midvision.metrics.normals import angular_error_deg, normal_scores
+    from midvision.metrics.where import mean_by_distance
 
     rows = []
     for prediction, target in zip(predictions, targets, strict=True):
@@ -92,6 +94,8 @@ def judge(predictions: Sequence[Tensor], targets: Sequence[Target], scoring: Nor
             row |= {f"{name}_interior": value for name, value in inside.items()}
         if scoring.empty_image == "zero" and not bool(scored.any()):
             row = dict.fromkeys(row, 0.0)
+        if target.edge is not None:
+            row |= mean_by_distance(error, scored, target.edge, EDGE_BINS)
         rows.append(row)
     return rows
 
@@ -118,7 +122,12 @@ def _metrics(suffix: str) -> tuple[Metric, ...]:
     return (*shares, *errors)
 
 
-METRICS = (*_metrics(""), *_metrics("_interior"))
+EDGE_BINS = {f"mean_deg_edge_{low}_{high}": (float(low), float(high)) for low, high in BORDERS_PX}
+METRICS = (
+    *_metrics(""),
+    *_metrics("_interior"),
+    *(Metric(name, "deg", False, 0.0, 180.0, name) for name in EDGE_BINS),
+)
 
 
 def _protocols(paper: ImageRules, corrected: ImageRules) -> Mapping[str, Protocol]:

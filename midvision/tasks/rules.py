@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 OBJECT_FRAME = (512, 512)
+BORDERS_PX = ((0, 2), (2, 6), (6, 16), (16, 48))
+"""Distances to a boundary, in steps from pixel to pixel, under which errors are told apart."""
 
 PAPER_HEAD = HeadRules(linear_kernel=3, upsampling="nearest", residual_relu="in_place")
 

@@ -14,7 +14,8 @@ from midvision.tasks import depth, normals, segmentation
 from midvision.tasks.task import Task, all_tasks
 
 TASKS = all_tasks()
-SIZE = (1, 12, 10)
+SIZE = (1, 56, 60)
+"""Large enough for pixels at every distance from a boundary that metrics tell apart."""
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -39,18 +40,25 @@ def mask_case() -> tuple[Tensor, Target, Tensor]:
     return truth, Target(truth, valid), 1 - truth
 
 
+def boundary() -> Tensor:
+    """Along the left side, so that the far side is far from it."""
+    edge = torch.zeros(SIZE, dtype=torch.bool)
+    edge[..., :1] = True
+    return edge
+
+
 def depth_case() -> tuple[Tensor, Target, Tensor]:
     draw = torch.Generator().manual_seed(1)
-    truth = torch.rand(*SIZE, generator=draw) * 3 + 1
+    truth = torch.rand(*SIZE, generator=draw) * 6 + 0.2
     valid = torch.rand(*SIZE, generator=draw) > 0.2
-    return truth, Target(truth, valid), torch.full(SIZE, 10.0)
+    return truth, Target(truth, valid, boundary()), torch.full(SIZE, 10.0)
 
 
 def normals_case() -> tuple[Tensor, Target, Tensor]:
     draw = torch.Generator().manual_seed(2)
     truth = torch.nn.functional.normalize(torch.randn(3, *SIZE[1:], generator=draw), dim=0)
     valid = torch.rand(*SIZE, generator=draw) > 0.2
-    return truth, Target(truth, valid, torch.rand(*SIZE, generator=draw) > 0.9), -truth
+    return truth, Target(truth, valid, boundary()), -truth
 
 
 def judge_masks(p: list[Tensor], t: list[Target]) -> list[dict[str, float]]:

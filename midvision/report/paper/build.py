@@ -26,6 +26,8 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("_aligned", "scale-and-shift aligned"),
     ("_interior", "inside surfaces"),
     ("_rot_", "by viewpoint change"),
+    ("_near_", "relative error by depth (m)"),
+    ("_edge_", "error by distance to a boundary (px)"),
     ("_quarter", "in quarter-size pixels"),
     ("accuracy.", "by kind of triplet"),
     ("invariance", "invariance"),
@@ -240,9 +242,10 @@ def _group_of(metric: str, content: str) -> str:
 def _short_title(metric: str) -> str:
     for mark in ("_aligned", "_interior", "_quarter"):
         metric = metric.replace(mark, "")
-    if "_rot_" in metric:
-        low, high = metric.split("_rot_")[1].split("_")
-        return f"{low}–{high} deg"
+    for mark, unit in (("_rot_", " deg"), ("_near_", " m"), ("_edge_", " px")):
+        if mark in metric:
+            low, high = metric.split(mark)[1].split("_")
+            return f"{low}–{high}{unit}"
     return metric_title(metric.removeprefix("accuracy.").removeprefix("recall_") if metric != "recall" else metric)
 
 
