@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from midvision.run.decisions import Effect, Measured
     from midvision.tasks.decisions import Differing
 
-DEFAULT_MODELS = ["control/descriptor", "random/resnet50"]
+DEFAULT_MODELS = ["control/descriptor", "random/resnet18"]
 Name = Annotated[str, typer.Argument(help="paper or corrected.")]
 
 

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image as Pillow
-from torch import Tensor
 
 from midvision.core.errors import DataError
 from midvision.data.frames import photo_of_bytes, read_raw_image
-from midvision.geometry.pose import check_pose, quaternion_wxyz_to_rotation
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from midvision.data.manifest import Copy
 
 SHORT_SIDE = 1024
@@ -88,6 +87,10 @@ def read_annotations(content: bytes, what: str) -> list[Shot]:
 
 
 def _shot(entry: Any, what: str) -> Shot:
+    import torch
+
+    from midvision.geometry.pose import check_pose, quaternion_wxyz_to_rotation
+
     try:
         name, camera = str(entry["filename"]), entry["camera"]
         height, width = (int(side) for side in entry["image_size"])
@@ -204,6 +207,8 @@ def _shots(path: Path, sha256: str) -> dict[str, Shot]:
 
 def camera_of(shot: Shot, size: tuple[int, int]) -> Tensor:
     """`K [3, 3]` for the picture of `size` (H, W) in the copy; the principal point is its centre."""
+    import torch
+
     short, long = shot.sides
     full = (short, long) if size[0] <= size[1] else (long, short)
     fx, fy = shot.focal_px * size[1] / full[1], shot.focal_px * size[0] / full[0]

@@ -21,7 +21,17 @@ from midvision.core.seeds import hashed_order
 from midvision.core.settings import stable_hash
 from midvision.core.specs import ImageRules
 from midvision.data.card import DataCard, Request
-from midvision.data.frames import Box, Framing, choose_box, content_hash, file_digest, photo_size, read_frame, whole
+from midvision.data.frames import (
+    Box,
+    Framing,
+    choose_box,
+    content_hash,
+    file_digest,
+    photo_size,
+    read_frame,
+    read_frame_bytes,
+    whole,
+)
 from midvision.data.options import Options
 from midvision.data.patterns import Found, find_images, natural
 
@@ -90,11 +100,14 @@ class Framed:
     def load(self) -> Tensor:
         return read_frame(self.photo.path, self.framing())
 
+    def load_bytes(self) -> Tensor:
+        return read_frame_bytes(self.photo.path, self.framing())
+
     def digest(self) -> str:
         return file_digest(self.photo.path, self.framing().recipe, self.photo.sha256)
 
     def image(self) -> Image:
-        return Image(self.image_id, self.load, self.digest)
+        return Image(self.image_id, self.load, self.digest, self.load_bytes)
 
 
 def split_roots(root: Path) -> dict[str | None, Path]:

@@ -114,6 +114,22 @@ def read_depth(path: Path, rules: DepthRules) -> Array:
     depth = stored.astype(np.float64)
     if rules.unknown is not None:
         depth[depth == rules.unknown] = 0.0
+    if stored.dtype.kind != "u":
+        _drop_impossible(depth, path, rules)
+    depth /= scale
+    if rules.low_m > 0 or rules.high_m < np.inf:
+        depth[(depth < rules.low_m) | (depth > rules.high_m)] = 0.0
+    if not (depth > 0).any():
+        raise DataError(
+            f"Depth file {path} has no valid pixel.",
+            f"Positive depth was expected (scale {scale:g}).",
+            "Check depth_scale, or leave the frame out.",
+        )
+    return depth.astype(np.float32)
+
+
+def _drop_impossible(depth: Array, path: Path, rules: DepthRules) -> None:
+    """0 for what is not a number and, where the rules allow it, for infinite and negative depth."""
     wrong = np.isinf(depth) | (depth < 0)
     if wrong.any() and rules.bad == "error":
         infinite, negative = int(np.isinf(depth).sum()), int((depth < 0).sum())
@@ -123,15 +139,6 @@ def read_depth(path: Path, rules: DepthRules) -> Array:
             "Correct the file, or declare depth_bad=unknown.",
         )
     depth[wrong | np.isnan(depth)] = 0.0
-    depth /= scale
-    depth[(depth < rules.low_m) | (depth > rules.high_m)] = 0.0
-    if not (depth > 0).any():
-        raise DataError(
-            f"Depth file {path} has no valid pixel.",
-            f"Positive depth was expected (scale {scale:g}).",
-            "Check depth_scale, or leave the frame out.",
-        )
-    return depth.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from midvision.data.frames import (
     centre_square,
     choose_box,
     file_digest,
+    floats_of,
     frame_image,
     frame_target,
     frame_transform,
@@ -27,6 +28,7 @@ from midvision.data.frames import (
     photo_size,
     read_depth_png,
     read_frame,
+    read_frame_bytes,
     read_photo,
     resize_for_encoder,
 )
@@ -257,3 +259,27 @@ def test_a_picture_of_a_size_out_of_proportion_is_an_error_that_names_it(tmp_pat
     for read in (read_photo, photo_size, lambda path: read_depth_png(path, 1000)):
         with pytest.raises(DataError, match=r"bomb\.png cannot be decoded"):
             read(path)
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 40, 60), Box(3, 7, 30, 41)])
+@pytest.mark.parametrize("size", [(40, 60), (17, 31), (30, 41)])
+def test_bytes_of_a_frame_are_the_same_picture(tmp_path: Path, box: Box, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    path, framing = save(tmp_path / "a.png", noise), Framing(box, size, "bicubic")
+    pixels = read_frame_bytes(path, framing)
+    assert pixels.dtype == torch.uint8 and tuple(pixels.shape) == (*size, 3)
+    floats = floats_of(pixels[None])
+    assert torch.equal(floats[0], read_frame(path, framing)) and floats.is_contiguous()
+    assert torch.equal(floats[0], framing.image(read_photo(path)))
+
+
+@pytest.mark.parametrize("size", [(20, 30), (7, 30), (20, 11), (33, 45)])
+@pytest.mark.parametrize("channels", [0, 3])
+def test_truth_of_every_frame_pixel_is_the_pixel_under_its_centre(size: tuple[int, int], channels: int) -> None:
+    truth = np.random.default_rng(1).normal(size=(40, 50, channels) if channels else (40, 50))
+    box = Box(5, 8, 20, 30)
+    found = frame_target(truth, box, size)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            row, column = 5 + int((y + 0.5) * 20 / size[0]), 8 + int((x + 0.5) * 30 / size[1])
+            assert np.array_equal(found[:, y, x].numpy(), np.atleast_1d(truth[row, column]))

@@ -179,6 +179,36 @@ def test_broken_pictures_name_themselves(tmp_path: Path, workers: int) -> None:
         collect(open_source(CountingEncoder(), images, plan_for()), ["im999"])
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pictures_that_come_as_bytes_give_the_same_features(workers: int) -> None:
+    """All of a batch as bytes, all as floats, or both kinds side by side."""
+
+    def pixels(number: int) -> Tensor:
+        draw = torch.Generator().manual_seed(number)
+        return torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8, generator=draw)
+
+    def image(number: int, as_bytes: bool) -> Image:
+        def floats() -> Tensor:
+            return pixels(number).permute(2, 0, 1).float() / 255
+
+        name = f"im{number}"
+        return Image(name, floats, lambda: name, (lambda: pixels(number)) if as_bytes else None)
+
+    kinds = {"floats": lambda n: False, "bytes": lambda n: True, "mixed": lambda n: n % 2 == 0}
+    found = {}
+    for kind, as_bytes in kinds.items():
+        images = {f"im{number}": image(number, as_bytes(number)) for number in range(9)}
+        source = open_source(CountingEncoder(), images, plan_for(dtype="float32"), workers=workers, batch_size=3)
+        found[kind] = collect(source, list(images))
+    for kind in ("bytes", "mixed"):
+        assert found[kind].keys() == found["floats"].keys()
+        for name, values in found["floats"].items():
+            assert all(torch.equal(a, b) for a, b in zip(values, found[kind][name], strict=True))
+    images = {"im0": image(0, True), "im1": Image("im1", lambda: torch.zeros(1), lambda: "x", lambda: pixels(1)[:8])}
+    with pytest.raises(DataError, match="im1"):
+        collect(open_source(CountingEncoder(), images, plan_for()), list(images))
+
+
 def test_unwritable_cache_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file, not a folder")
     with pytest.raises(DataError, match=r"Cannot write .*--cache-dir"):
