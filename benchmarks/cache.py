@@ -19,9 +19,9 @@ from midvision.core.items import Dataset, Image
 from midvision.core.seeds import hashed_order
 from midvision.core.streams import FeatureSource
 from midvision.encoders.plan import make_plan
-from midvision.features.budget import bytes_needed
-from midvision.features.cache import FeatureCache
-from midvision.features.source import open_source
+from midvision.extraction.budget import bytes_needed
+from midvision.extraction.cache import FeatureCache
+from midvision.extraction.source import open_source
 
 INFO = EncoderInfo(
     layers=(LayerInfo(384, 16, 8.0),) * 12,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from decision_cases import TASKS, flat
 
 from midvision.cli.main import main
 from midvision.core.specs import Protocol
+from midvision.results.query import load_results
 from midvision.tasks.decisions import DECISIONS, LARGEST, differences, elsewhere
 
 
@@ -75,3 +77,21 @@ def test_every_described_decision_is_a_field() -> None:
 def test_wrong_words_are_told(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["protocol", "diff", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_measuring_on_the_built_in_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Thresholds of quarter pixels: the effect is what the same run prints beside its headline."""
+    words = ["-t", "synth-scene-pairs", "--measure", "--preset", "tiny", "-m", "control/pixels", "--json"]
+    assert main(["protocol", "diff", "paper", "corrected", *words, "--output", str(tmp_path), "--no-progress"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    effects = {effect["decision"]: effect for effect in found["effects"]}
+    base = next(record for record in load_results(tmp_path) if record.run_hash == found["run_hash"])
+    wider = base.metrics["recall_10px_quarter"].value - base.metrics["recall_10px"].value
+    unit = effects["scoring.pixel_unit"]
+    assert unit["effect"] == pytest.approx(wider) and wider > 0.01
+    assert unit["ci_low"] <= unit["effect"] <= unit["ci_high"] and unit["defect"] == "D36"
+    assert effects["features.pixel_stats"]["state"] == "does not apply" and effects["all at once"]["effect"] > 0
+    assert effects["scoring.self_pairs"]["state"] == "unmoved" and effects["scoring.self_pairs"]["effect"] is None
+    table = main(["protocol", "diff", "paper", "corrected", *words[:-1], "--output", str(tmp_path), "--no-progress"])
+    printed = capsys.readouterr().out
+    assert table == 0 and f"{unit['effect']:+.4f}" in printed and "does not apply: " in printed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import pickle
 import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,21 +67,36 @@ def fair_zip(folder: Path, seen: list[dict[str, np.ndarray]], count: int = LABEL
     }
     before, after = pickle.dumps(content, protocol=3).split(b"C" + bytes([len(mark)]) + mark)
     turned = [(frame["normals"] * np.array((1, -1, -1), np.float32)).astype(np.float32) for frame in seen]
-    frames = [gzip.compress(np.ascontiguousarray(normals).tobytes(), 1) for normals in turned]
+    frames = [np.ascontiguousarray(normals).tobytes() for normals in turned]
+    head = before + pickle.BINBYTES8 + struct.pack("<Q", count * HEIGHT * WIDTH * 12)
     path = folder / "nyuv2_surfacenormal_metadata.zip"
-    # The opcode of bytes with a length of eight, then members of a gzip file one after the other.
-    head = gzip.compress(before + pickle.BINBYTES8 + struct.pack("<Q", count * HEIGHT * WIDTH * 12))
     with zipfile.ZipFile(path, "w") as archive:
         with archive.open("surfacenormal_metadata/all_normals.pklz", "w", force_zip64=True) as stream:
-            stream.write(head)
-            for number in range(count):
-                stream.write(frames[number % len(frames)])
-            stream.write(gzip.compress(after))
+            for block in _gzipped(head, frames, count, after):
+                stream.write(block)
         step = max(1, count // listed)
         for place, name in enumerate(("train", "test")):
             names = [f'{{"img": "{n + 1:06d}_rgb.jpg"}}' for n in range(place * step, count, 2 * step)]
             archive.writestr(f"surfacenormal_metadata/{name}_SN40.json", f"[{', '.join(names)}]")
     return path
+
+
+def _gzipped(head: bytes, frames: list[bytes], count: int, after: bytes) -> Iterator[bytes]:
+    """One gzip member of the head, `count` frames in turn and the rest; every frame is compressed once."""
+
+    def packed(content: bytes, last: bool = False) -> bytes:
+        deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
+        return deflate.compress(content) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH)
+
+    blocks = [packed(frame) for frame in frames]
+    crc, size = zlib.crc32(head), len(head)
+    yield b"\x1f\x8b\x08" + bytes(7) + packed(head)
+    for number in range(count):
+        place = number % len(frames)
+        crc, size = zlib.crc32(frames[place], crc), size + len(frames[place])
+        yield blocks[place]
+    crc, size = zlib.crc32(after, crc), size + len(after)
+    yield packed(after, last=True) + struct.pack("<LL", crc, size & 0xFFFFFFFF)
 
 
 def navi_of_large_photographs(root: Path, times: int = 25, views: int = 4) -> Path:
