@@ -40,6 +40,7 @@ class RunConfig(Settings):
     image_size: tuple[int, int] | None = None
     final_norm: bool | None = None
     limit: int | None = Field(default=None, gt=0)
+    train_images: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: FeatureDtype = "float16"
     overrides: dict[str, Any] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ from midvision.cli import (
     result_commands,
     run_command,
     show_command,
+    study_command,
     validate_command,
 )
 from midvision.cli.terminal import say
@@ -33,6 +34,7 @@ INTERRUPTED = 130
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "demo": demo_command.demo,
     "run": run_command.run,
+    "study": study_command.study,
     "show": show_command.show,
     "validate": validate_command.validate,
     "report": result_commands.report,

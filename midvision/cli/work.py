@@ -86,7 +86,7 @@ def template(config: RunConfig) -> RunSpec:
     """The settings that all runs of this description share."""
     from midvision.core.specs import RunSpec
 
-    names = ("layers", "image_size", "final_norm", "limit", "precision", "feature_dtype", "overrides")
+    names = ("layers", "image_size", "final_norm", "limit", "precision", "feature_dtype", "overrides", "train_images")
     return RunSpec.model_validate({"model": "", "task": "", **{name: getattr(config, name) for name in names}})
 
 

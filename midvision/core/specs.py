@@ -115,6 +115,7 @@ class RunSpec(Settings):
     Batch size, workers and device are not here: they may not change a score. `final_norm` None is the
     protocol's choice; both named protocols read raw block outputs. `overrides` changes single decisions by their place
     in the protocol, such as `{"head": {"upsampling": "nearest"}}`, and makes it `custom`.
+    `limit` keeps that many items of every split; `train_images` keeps so many training items and leaves the test alone.
     """
 
     model: str
@@ -130,8 +131,10 @@ class RunSpec(Settings):
     feature_dtype: FeatureDtype = "float16"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     overrides: dict[str, Any] = Field(default_factory=dict)
+    train_images: int | None = Field(default=None, gt=0)
 
     def canonical(self) -> str:
-        """Without overrides the text, and so the name of the run, is what it was before there were any."""
+        """Without overrides and with all training images the text, and so the run's name, is what it was before."""
+        later: dict[str, Any] = {"overrides": {}, "train_images": None}
         body = self.model_dump(mode="json")
-        return canonical_json(body if self.overrides else {k: v for k, v in body.items() if k != "overrides"})
+        return canonical_json({name: value for name, value in body.items() if later.get(name, body) != value})

@@ -52,10 +52,12 @@ def open_random(
     *,
     options: Mapping[str, Any] | None = None,
     positions: str = "",
+    draw: str = "",
 ) -> TimmBackbone:
-    """An architecture with seeded random weights; touches no network."""
+    """An architecture with seeded random weights, others for another `draw`; touches no network."""
     check_timm_name(arch)
-    network = build_network(arch, options=options)
+    purpose = ("random weights", draw) if draw else ("random weights",)
+    network = build_network(arch, purpose=purpose, options=options)
     return TimmBackbone(network, arch, statistics, options=options, positions=positions)
 
 

@@ -61,6 +61,11 @@ def cost_card(
     return card
 
 
+def kept_card(encoder: ImageEncoder, size: tuple[int, int], folder: Path, device: str) -> CostCard | None:
+    """The card that earlier work on `device` left in `folder`; nothing is counted or written."""
+    return _read(folder / f"{_name(encoder, size, hardware(device))}.json")
+
+
 def cost_of(encoder: ImageEncoder, size: tuple[int, int], folder: Path, watch: Stopwatch) -> dict[str, Any]:
     """A run's cost as its record holds it. Whatever goes wrong here is noted and costs the run nothing."""
     try:

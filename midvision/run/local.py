@@ -1,18 +1,16 @@
-"""Units on this machine, group after group; the only writer of results."""
+"""Units on this machine or elsewhere, group after group; the only writer of results."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from midvision.core.specs import RunSpec
 from midvision.results.record import ResultRecord, read, record_paths, stored_runs, write, write_failure
-from midvision.run.describe import config_text, describe_failure, describe_result
-from midvision.run.evaluate import Evaluation, evaluate_group
 from midvision.run.models import Model
 from midvision.run.options import RunOptions
-from midvision.run.plan import RunGroup, Unit, group_units, plan_units
+from midvision.run.orders import Executor, InProcess, Product
+from midvision.run.plan import Unit, group_units, plan_units
 from midvision.run.trackers import tracked
 
 
@@ -35,8 +33,11 @@ class Outcome:
     found: int = 0
 
 
-def run_units(runs: Sequence[tuple[Model, RunSpec]], options: RunOptions) -> Outcome:
-    """Plan, skip what is stored, run the rest group by group; every finished group is on disk at once."""
+def run_units(runs: Sequence[tuple[Model, RunSpec]], options: RunOptions, executor: Executor | None = None) -> Outcome:
+    """Plan, skip what is stored, run the rest group by group; every finished group is on disk at once.
+
+    `executor` says where groups are computed, by default in this process; it changes no score.
+    """
     outcome = Outcome()
 
     def unplannable(spec: RunSpec, error: Exception) -> None:
@@ -45,10 +46,12 @@ def run_units(runs: Sequence[tuple[Model, RunSpec]], options: RunOptions) -> Out
         outcome.failures.append(RunFailure(spec.model, spec.task, error))
 
     units = plan_units(runs, workers=options.workers, progress=options.progress, on_error=unplannable)
-    return run_planned(units, options, outcome)
+    return run_planned(units, options, outcome, executor)
 
 
-def run_planned(units: Sequence[Unit], options: RunOptions, outcome: Outcome) -> Outcome:
+def run_planned(
+    units: Sequence[Unit], options: RunOptions, outcome: Outcome, executor: Executor | None = None
+) -> Outcome:
     """Units that are planned: found where stored, else run; records in the order of the units."""
     unique = {unit.key: unit for unit in units}
     todo = pending(unique.values(), options, outcome)
@@ -58,9 +61,10 @@ def run_planned(units: Sequence[Unit], options: RunOptions, outcome: Outcome) ->
         options.progress.bar("results", len(todo)) as advance,
     ):
         tell(outcome.records)
-        for group in groups:
+        for group, products in (executor or InProcess()).run(groups, options):
             stored = len(outcome.records)
-            run_group(group, options, outcome)
+            for product in products:
+                keep(product, unique[product.key], options, outcome)
             tell(outcome.records[stored:])
             advance(len(group.units))
     order = {key: number for number, key in enumerate(unique)}
@@ -83,28 +87,18 @@ def pending(units: Iterable[Unit], options: RunOptions, outcome: Outcome) -> lis
     return todo
 
 
-def run_group(group: RunGroup, options: RunOptions, outcome: Outcome) -> None:
-    """Evaluate one group and write what came out; a broken encoder fails its units, not the run."""
-    try:
-        evaluations = evaluate_group(group, options)
-    except Exception as error:
+def keep(product: Product, unit: Unit, options: RunOptions, outcome: Outcome) -> None:
+    """Write what came out of one unit."""
+    if product.error is not None:
         if options.fail_fast:
-            raise
-        evaluations = [Evaluation(unit, error=error) for unit in group.units]
-    for evaluation in evaluations:
-        unit, cause = evaluation.unit, evaluation.error
-        if cause is not None:
-            if options.fail_fast:
-                raise cause
-            text = "".join(traceback.format_exception(cause))
-            write_failure(options.output, describe_failure(unit, cause, text))
-            outcome.failures.append(RunFailure(unit.model.id, unit.task.name, cause, unit.key))
-            continue
-        assert evaluation.scores is not None
-        state = evaluation.learner.state() if evaluation.learner else None
-        record = describe_result(evaluation, options)
-        again = options.overwrite == "always"
-        kept = write(
-            options.output, record, evaluation.scores, state, config_yaml=config_text(unit.spec), overwrite=again
-        )
-        outcome.records.append(kept)
+            raise product.error
+        if product.failure is not None:
+            write_failure(options.output, product.failure)
+        outcome.failures.append(RunFailure(unit.model.id, unit.task.name, product.error, unit.key))
+        return
+    assert product.record is not None and product.scores is not None
+    again = options.overwrite == "always"
+    kept = write(
+        options.output, product.record, product.scores, product.state, config_yaml=product.config, overwrite=again
+    )
+    outcome.records.append(kept)

@@ -149,17 +149,17 @@ def plan_units(
     opened: dict[tuple[str, ...], Dataset] = {}
     keys: dict[str, str] = {}
 
-    def open_once(spec: RunSpec, task: Task, rules: ImageRules, split: str) -> Dataset:
+    def open_once(spec: RunSpec, task: Task, rules: ImageRules, split: str, limit: int | None) -> Dataset:
         request = Request(
             content=task.content,
             split="train" if split == "train" else "test",
             data=spec.data,
             rules=rules,
-            limit=spec.limit,
+            limit=limit,
             workers=workers,
             progress=progress,
         )
-        name = (task.content, split, spec.data.canonical(), rules.canonical(), str(spec.limit))
+        name = (task.content, split, spec.data.canonical(), rules.canonical(), str(limit))
         if name not in opened:
             opened[name] = open_data(request)
             if not opened[name].items:
@@ -176,8 +176,11 @@ def plan_units(
             task: Task = all_tasks()[spec.task]
             protocol = resolve_protocol(spec, task)
             probe = resolve_probe(spec, task, protocol)
-            train = open_once(spec, task, protocol.images, "train") if task.learner else None
-            test = open_once(spec, task, protocol.images, "test")
+            train = open_once(spec, task, protocol.images, "train", spec.limit) if task.learner else None
+            spec = spec.model_copy(update={"train_images": fewer(spec, train)})
+            if spec.train_images is not None:
+                train = open_once(spec, task, protocol.images, "train", spec.train_images)
+            test = open_once(spec, task, protocol.images, "test", spec.limit)
             if model.id not in keys:
                 keys[model.id] = model.key()
             prints = (train.fingerprint if train else "", test.fingerprint)
@@ -191,6 +194,12 @@ def plan_units(
                 raise
             on_error(spec, error)
     return units
+
+
+def fewer(spec: RunSpec, train: Dataset | None) -> int | None:
+    """The training images asked for, where the data has more; so that asking for too many is asking for all."""
+    wanted = spec.train_images
+    return wanted if train is not None and wanted is not None and wanted < len(train.items) else None
 
 
 def group_units(units: Iterable[Unit]) -> list[RunGroup]:

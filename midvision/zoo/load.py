@@ -167,7 +167,7 @@ def _card_key(card: Card, model: ModelId, weights: Path | None, random_init: boo
         return library_key(card, _key(inner_id(card), weights, random_init))
     key = network_key(card, card.route)
     if random_init:
-        return stable_hash("random", key, *_library_versions(model))
+        return stable_hash("random", key, card.id, *_library_versions(model))
     choice = model.options.get("weights", card.default_weights)
     return stable_hash("card", key, card.route.layout, choice, file_sha256(_card_weights(card, weights)))
 

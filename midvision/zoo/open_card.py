@@ -56,11 +56,14 @@ def open_file(card: Card, route: FromFile, path: Path, choice: str) -> TimmBackb
 
 
 def open_untrained(card: Card, route: FromFile) -> TimmBackbone:
-    """The network of a card with seeded random weights; touches no network."""
+    """The network of a card with random weights, seeded by the card's id; touches no network.
+
+    By the id, so that stand-ins for two cards of one architecture are two encoders.
+    """
     from midvision.encoders.timm_weights import open_random
 
     pixels = statistics(card) or (IMAGENET.mean, IMAGENET.std)
-    return open_random(route.network, pixels, options=route.options, positions=positions(card))
+    return open_random(route.network, pixels, options=route.options, positions=positions(card), draw=card.id)
 
 
 def with_card(backbone: Backbone, card: Card) -> Backbone:

@@ -126,6 +126,16 @@ def test_random_weights_never_need_the_network(monkeypatch: pytest.MonkeyPatch) 
     assert opened("small_library", random_init=True).info.pixel_mean == HALF.mean
 
 
+def test_random_weights_differ_between_cards_of_one_architecture() -> None:
+    """Stand-ins for several models must not all be one model; the same card is always the same stand-in."""
+    images = torch.rand(1, 3, 32, 32)
+    swav, moco, again = (opened(f"random/{name}") for name in ("small_swav", "small_moco", "small_swav"))
+    first, other, repeated = (mv.features(one, images).maps[-1] for one in (swav, moco, again))
+    assert torch.equal(first, repeated) and not torch.allclose(first, other, rtol=0.1)
+    weights = [dict(one.backbone.named_parameters())["network.conv1.weight"] for one in (swav, moco)]
+    assert not torch.equal(*weights) and swav.key == again.key != moco.key
+
+
 def test_a_library_s_model_under_a_card(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pth", resnet_state())
     encoder, plain = opened("small_library", path), opened("timm/resnet18", path)

@@ -1,0 +1,1 @@
+"""One file per built-in study; each holds one `STUDY`."""
