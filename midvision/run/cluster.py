@@ -75,7 +75,8 @@ def deliver(order: GroupOrder) -> Delivery:
 
 
 def _answer(ray: Any, ticket: Any, group: RunGroup, options: RunOptions) -> Sequence[Product]:
-    lost = (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError)
+    named = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError")
+    lost = tuple(getattr(ray.exceptions, name) for name in named)
     try:
         delivery: Delivery = ray.get(ticket)
         return delivery.products

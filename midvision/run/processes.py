@@ -47,11 +47,12 @@ class Processes:
         threads: int | None = None,
         work: Callable[[GroupOrder], Delivery] = carry_out,
         free_bytes: Callable[[], int] | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.devices, self.work = tuple(devices), work
         self.threads = threads or max(1, (os.cpu_count() or 1) // max(1, len(self.devices)))
         self.free_bytes = free_bytes or available_bytes
-        self.peak_bytes = FIRST_GUESS_BYTES
+        self.attempts, self.peak_bytes = attempts, FIRST_GUESS_BYTES
 
     def run(self, groups: Sequence[RunGroup], options: RunOptions) -> Iterator[tuple[RunGroup, Sequence[Product]]]:
         waiting = deque(_Parcel(group, order_of(group, options)) for group in groups)
@@ -102,9 +103,9 @@ class Processes:
         except BrokenProcessPool:
             _stop(pools.pop(place))
             parcel.attempt += 1
-            if parcel.attempt <= ATTEMPTS:
+            if parcel.attempt <= self.attempts:
                 return None
-            return [failed(unit, worker_died(parcel.group.model.id, ATTEMPTS)) for unit in parcel.group.units]
+            return [failed(unit, worker_died(parcel.group.model.id, self.attempts)) for unit in parcel.group.units]
         except Exception as error:
             if parcel.order.options.fail_fast:
                 raise
