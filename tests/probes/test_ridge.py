@@ -14,7 +14,7 @@ from midvision.core.items import DenseItem, Target
 from midvision.core.specs import ProbeSpec
 from midvision.probes.closed_form import Design, JoinedRidges, RidgeLearner, fold_of_images, share_design
 from midvision.probes.dense import dense_learner
-from midvision.probes.gram import GramStore, RowSums, TargetSums
+from midvision.probes.gram import GramStore, RowSums, TargetSums, ThinRows
 from midvision.probes.problem import DenseProblem
 from midvision.probes.solve import PENALTIES, fit_ridges
 from midvision.probes.train import run_stream
@@ -70,6 +70,50 @@ def test_ridge_is_scikit_learns_with_its_grouped_cross_validation(kind: str, pla
     fit = learner.readout.fit
     ours = (torch.from_numpy(x) - fit.mean) / fit.scale @ fit.weights + fit.intercept
     np.testing.assert_allclose(ours.numpy(), _sklearn(x, y, w, record["penalty"], x), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["depth", "normals"])
+def test_fewer_cells_than_channels_give_the_same_fit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small data on a wide network is solved over cells instead of channels; both ways are one regression."""
+    plan, items = patch_plan(channels=220), items_of(kind, 10, groups=5)
+    thin, wide = _learner(kind, plan, items), _learner(kind, plan, items)
+    source = FakeSource(plan, [i.image for i in items])
+    run_stream(source, [thin], shuffle=True)
+    with monkeypatch.context() as changed:
+        changed.setattr("midvision.probes.gram._THIN_SHARE", 0.0)
+        run_stream(source, [wide], shuffle=True)
+    x, y, w, _ = _cells(thin, source, items)
+    assert len(x) < 0.6 * thin.design.channels, "this case must take the way over cells"
+    few, many = thin.record(), wide.record()
+    assert few["penalty"] == many["penalty"]
+    for one, other in zip(few["candidates"], many["candidates"], strict=True):
+        assert one["error"] == pytest.approx(other["error"], rel=1e-6)
+    expected = _sklearn(x, y, w, few["penalty"], x)
+    for learner in (thin, wide):
+        fit = learner.readout.fit
+        ours = (torch.from_numpy(x) - fit.mean) / fit.scale @ fit.weights + fit.intercept
+        np.testing.assert_allclose(ours.numpy(), expected, atol=1e-6)
+    torch.testing.assert_close(thin.state()["weights"], wide.state()["weights"], atol=1e-7, rtol=1e-5)
+
+
+def test_kept_rows_part_where_weights_differ() -> None:
+    store = GramStore(40, [1, 1, 1], 2, torch.device("cpu"))
+    x, w = torch.randn(6, 40), torch.rand(6, dtype=torch.float64)
+    holed = w.clone()
+    holed[2] = 0
+    store.add(0, x, [w, w, holed], [torch.randn(6, 1, dtype=torch.float64) for _ in range(3)])
+    store.finish()
+    kept = [slot[0] for slot in store.row_sums]
+    assert all(isinstance(rows, ThinRows) for rows in kept)
+    assert kept[0] is kept[1] and kept[0] is not kept[2]
+    assert [len(rows.x) for rows in kept if isinstance(rows, ThinRows)] == [6, 6, 5]
+    dense = RowSums.zeros(40, torch.device("cpu"))
+    dense.add(x.double(), holed)
+    slope = torch.randn(40, 3, dtype=torch.float64)
+    torch.testing.assert_close(kept[2].times(slope), dense.times(slope))
+    torch.testing.assert_close(kept[2].diagonal(), dense.diagonal())
+    torch.testing.assert_close(kept[2].rows, dense.rows)
+    assert kept[2].weight == pytest.approx(dense.weight) and store.row_sums[0][1].weight == 0
 
 
 def test_readout_resizes_then_links() -> None:
@@ -197,7 +241,9 @@ def test_agreeing_slots_hold_one_matrix() -> None:
     sums = store.row_sums
     assert sums[0][0] is sums[1][0] is sums[2][0] and sums[0][1] is sums[1][1]
     assert sums[2][1] is not sums[0][1]
-    torch.testing.assert_close(sums[2][1].gram, 2 * sums[0][1].gram)
+    own, shared = sums[2][1], sums[0][1]
+    assert isinstance(own, RowSums) and isinstance(shared, RowSums)
+    torch.testing.assert_close(own.gram, 2 * shared.gram)
 
 
 def test_learners_on_other_images_or_maps_stay_apart() -> None:
@@ -213,7 +259,7 @@ def test_learners_on_other_images_or_maps_stay_apart() -> None:
 def _bytes(store: GramStore) -> int:
     """All tensors that a store holds, waiting rows included."""
     sums = {id(part): part for slot in store.row_sums for part in slot}.values()
-    held = [t for part in sums for t in (part.gram, part.rows)]
+    held = [t for part in sums if isinstance(part, RowSums) for t in (part.gram, part.rows)]
     held += [t for slot in store.target_sums for part in slot for t in (part.cross, part.targets, part.squares)]
     for waiting in store._pending:
         held += waiting.x + [t for group in (waiting.weights, waiting.targets) for parts in group for t in parts]
