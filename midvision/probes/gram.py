@@ -124,11 +124,9 @@ class GramStore:
     """The sums of several regressions (slots) on the same rows, by fold."""
 
     def __init__(self, channels: int, outputs: Sequence[int], folds: int, device: torch.device) -> None:
-        shared = [RowSums.zeros(channels, device) for _ in range(folds)]
-        self._sums: list[list[RowSums]] = [list(shared) for _ in outputs]
+        self.channels, self.device = channels, device
+        self._dense: list[list[RowSums]] | None = None
         self._thin: list[list[ThinRows]] | None = None
-        self._most_thin = _THIN_SHARE * channels
-        self._added = False
         self.target_sums = [[TargetSums.zeros(channels, k, device) for _ in range(folds)] for k in outputs]
         self._pending = [_Pending() for _ in range(folds)]
 
@@ -147,9 +145,18 @@ class GramStore:
         """By slot and fold; the same object where slots share."""
         return self._sums if self._thin is None else self._thin
 
+    @property
+    def _sums(self) -> list[list[RowSums]]:
+        """The large matrices, made when first needed."""
+        if self._dense is None:
+            shared = [RowSums.zeros(self.channels, self.device) for _ in self._pending]
+            self._dense = [list(shared) for _ in self.target_sums]
+        return self._dense
+
     def finish(self) -> None:
         """Add what still waits, or keep it where that is all there is and little enough."""
-        if not self._added and sum(pending.rows for pending in self._pending) <= self._most_thin:
+        waiting = sum(pending.rows for pending in self._pending)
+        if self._dense is None and waiting <= _THIN_SHARE * self.channels:
             self._keep()
             return
         for fold, pending in enumerate(self._pending):
@@ -158,11 +165,11 @@ class GramStore:
 
     def _keep(self) -> None:
         """All rows as they are; slots whose weights agree share them."""
-        self._thin = [[] for _ in self._sums]
-        channels = self._sums[0][0].rows
+        self._thin = [[] for _ in self.target_sums]
+        nothing = torch.zeros(self.channels, dtype=torch.float64, device=self.device)
         for fold, pending in enumerate(self._pending):
             if not pending.rows:
-                empty = ThinRows(channels.new_zeros((0, len(channels))), channels[:0], torch.zeros_like(channels), 0.0)
+                empty = ThinRows(nothing[None][:0], nothing[:0], nothing, 0.0)
                 for kept in self._thin:
                     kept.append(empty)
                 continue
@@ -176,7 +183,6 @@ class GramStore:
                 kept.append(own)
 
     def _flush(self, fold: int) -> None:
-        self._added = True
         x, weights = self._take(fold)
         for slots in self._agreeing(fold, weights):
             self._sums[slots[0]][fold].add(x, weights[slots[0]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ PENALTIES: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 _FLOAT32_CHANNELS = 1024
 _RESIDUAL = 1e-11
 _MOST_STEPS = 40
+_KERNEL_BLOCKS = 8
 
 WITHOUT_CHOICE = 1e-2
 """Penalty where a single image leaves nothing to validate on."""
@@ -50,11 +51,19 @@ class _Standard:
     z: Tensor | None = None
     kernel: Tensor | None = None
 
-    def factor(self, penalty: float) -> _Factor | _ThinFactor:
+    def solutions(self, penalties: Sequence[float], sides: Sequence[Tensor]) -> Iterator[tuple[int, int, Tensor]]:
+        """(slot, index of the penalty, `x [C, K]`) for every right-hand side; factorisations are shared."""
         if self.z is not None and self.kernel is not None:
-            return _ThinFactor(self.z, penalty, _float64_factor(self.kernel, penalty))
+            thin = _ThinFactors.of(self.z, self.kernel, penalties)
+            for slot, side in enumerate(sides):
+                for index, x in enumerate(thin.solve(side)):
+                    yield slot, index, x
+            return
         assert self.a is not None
-        return _Factor.of(self.a, penalty)
+        for index, penalty in enumerate(penalties):
+            factor = _Factor.of(self.a, penalty)
+            for slot, side in enumerate(sides):
+                yield slot, index, factor.solve(side)
 
     def targets(self, sums: TargetSums, weight: float) -> Tensor:
         """Right-hand side `[C, K]` of the normal equations."""
@@ -73,19 +82,27 @@ def fit_ridges(rows: Sequence[Rows], targets: Sequence[Sequence[TargetSums]]) ->
     sums = [_total_targets(slot) for slot in targets]
     errors = _held_out_errors(rows, targets, total, sums) if len(rows) > 1 else None
     standard = _standardise(total)
-    factors: dict[float, _Factor | _ThinFactor] = {}
-    fits = []
-    for slot, everything in enumerate(sums):
-        penalty, curve = WITHOUT_CHOICE, tuple[float, ...]()
-        if errors is not None:
-            curve = tuple(float(error) / total.weight for error in errors[slot])
-            penalty = min(zip(curve, PENALTIES), key=lambda pair: (pair[0], -pair[1]))[1]
-        if penalty not in factors:
-            factors[penalty] = standard.factor(penalty)
-        weights = factors[penalty].solve(standard.targets(everything, total.weight))
-        intercept = everything.targets / total.weight
-        fits.append(RidgeFit(standard.mean, standard.scale, weights, intercept, penalty, curve))
-    return fits
+    curves: list[tuple[float, ...]] = [() for _ in sums]
+    if errors is not None:
+        curves = [tuple(float(error) / total.weight for error in row) for row in errors]
+    penalties = [_best(curve) for curve in curves]
+    weights: dict[int, Tensor] = {}
+    for penalty in dict.fromkeys(penalties):
+        slots = [slot for slot, chosen in enumerate(penalties) if chosen == penalty]
+        sides = [standard.targets(sums[slot], total.weight) for slot in slots]
+        for place, _, solution in standard.solutions([penalty], sides):
+            weights[slots[place]] = solution
+    return [
+        RidgeFit(standard.mean, standard.scale, weights[slot], part.targets / total.weight, penalties[slot], curve)
+        for slot, (part, curve) in enumerate(zip(sums, curves, strict=True))
+    ]
+
+
+def _best(curve: Sequence[float]) -> float:
+    """The penalty of the smallest error; of equal ones the largest."""
+    if not curve:
+        return WITHOUT_CHOICE
+    return min(zip(curve, PENALTIES), key=lambda pair: (pair[0], -pair[1]))[1]
 
 
 def _held_out_errors(
@@ -103,12 +120,10 @@ def _held_out_errors(
         standard = _standardise(_without(rows, fold, total))
         rest = [everything.minus(slot[fold]) for everything, slot in zip(sums, targets, strict=True)]
         sides = [standard.targets(part, weight) for part in rest]
-        for index, penalty in enumerate(PENALTIES):
-            factor = standard.factor(penalty)
-            for slot, (part, side) in enumerate(zip(rest, sides, strict=True)):
-                slope = factor.solve(side) / standard.scale[:, None]
-                intercept = part.targets / weight - standard.mean @ slope
-                errors[slot, index] += float(_squared_error(held, targets[slot][fold], slope, intercept).sum())
+        for slot, index, solution in standard.solutions(PENALTIES, sides):
+            slope = solution / standard.scale[:, None]
+            intercept = rest[slot].targets / weight - standard.mean @ slope
+            errors[slot, index] += float(_squared_error(held, targets[slot][fold], slope, intercept).sum())
     return errors
 
 
@@ -128,28 +143,66 @@ def _standardise(rows: Rows) -> _Standard:
     inverse = torch.where(moves, 1 / scale, torch.zeros_like(scale))
     if isinstance(rows, ThinRows):
         z = (rows.x - rows.root[:, None] * mean) * (inverse / rows.weight**0.5)
-        return _Standard(mean, scale, moves, z=z, kernel=z @ z.T)
+        return _Standard(mean, scale, moves, z=z, kernel=_kernel(z))
     a = rows.gram * (inverse / rows.weight)[:, None]
     a *= inverse
     a.addr_(mean * inverse, mean * inverse, alpha=-1)
     return _Standard(mean, scale, moves, a)
 
 
+def _kernel(z: Tensor) -> Tensor:
+    """`z @ z.T`, of which one half is computed and mirrored, in blocks of rows."""
+    size, step = len(z), max(1, -(-len(z) // _KERNEL_BLOCKS))
+    kernel = z.new_zeros((size, size))
+    for start in range(0, size, step):
+        rows = slice(start, start + step)
+        kernel[rows, : start + step] = z[rows] @ z[: start + step].T
+    return kernel.tril() + kernel.tril(-1).T
+
+
 @dataclass(frozen=True, slots=True)
-class _ThinFactor:
-    """Solves `(z.T @ z + penalty I) x = b` through the rows of `z`, by Woodbury's identity; all in float64."""
+class _ThinFactors:
+    """Solves `(z.T @ z + penalty I) x = b` for several penalties through the rows of `z`, by Woodbury's identity.
+
+    All in float64, and all penalties together, because reading `z` is what takes the time.
+    """
 
     z: Tensor
-    penalty: float
-    lower: Tensor
+    penalties: Tensor
+    lowers: tuple[Tensor, ...]
+
+    @staticmethod
+    def of(z: Tensor, kernel: Tensor, penalties: Sequence[float]) -> _ThinFactors:
+        lowers = tuple(_float64_factor(kernel, penalty) for penalty in penalties)
+        return _ThinFactors(z, torch.tensor(penalties, dtype=z.dtype, device=z.device), lowers)
 
     def solve(self, b: Tensor) -> Tensor:
-        """A second round takes off what the first one's subtraction lost."""
+        """`x [P, C, K]`. A second round takes off what the first one's subtraction lost."""
+        b = b.expand(len(self.lowers), *b.shape)
         x = self._once(b)
-        return x + self._once(b - self.z.T @ (self.z @ x) - self.penalty * x)
+        return x + self._once(b - self._gram(x) - self.penalties[:, None, None] * x)
 
     def _once(self, b: Tensor) -> Tensor:
-        return (b - self.z.T @ torch.cholesky_solve(self.z @ b, self.lower)) / self.penalty
+        seen = self._rows(b)
+        solved = torch.stack([torch.cholesky_solve(one, lower) for one, lower in zip(seen, self.lowers, strict=True)])
+        return (b - self._back(solved)) / self.penalties[:, None, None]
+
+    def _gram(self, x: Tensor) -> Tensor:
+        return self._back(self._rows(x))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """`z @ x` for every penalty: `[P, n, K]`."""
+        return _side_by_side(self.z, x)
+
+    def _back(self, y: Tensor) -> Tensor:
+        return _side_by_side(self.z.T, y)
+
+
+def _side_by_side(matrix: Tensor, columns: Tensor) -> Tensor:
+    """`matrix @ columns[p]` for every p, reading the matrix once."""
+    number, rows, width = columns.shape
+    product = matrix @ columns.transpose(0, 1).reshape(rows, number * width)
+    return product.reshape(-1, number, width).transpose(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
