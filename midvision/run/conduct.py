@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from midvision.run.study import NetworkFacts, Study, all_studies, expand_study, 
 if TYPE_CHECKING:
     from midvision.core.features import ImageEncoder
 
-REPORT = "study.html"
+REPORT = "study-report"
+ANALYSIS = "analysis.json"
 STAND_IN_TITLE = " (stand-ins with random weights: no statement about these models)"
 
 
@@ -172,13 +174,20 @@ class Nothing:
 
 
 def write_report_of(study: Study, outcome: Outcome, output: Path) -> Path | None:
-    """The study's page in the results folder; None where there is no record yet."""
-    from midvision.report.page import write_report
+    """The study's pages and its analysis as JSON, in the results folder; None where there is no record yet."""
+    from midvision.analysis.study import analyse
+    from midvision.core.places import write_text
+    from midvision.report.study.site import write_study_report
+    from midvision.results.high_level import published_high_scores
+    from midvision.results.query import Results
 
     if not outcome.records:
         return None
+    analysis = analyse(Results(outcome.records), published_high_scores())
+    folder = output / REPORT
+    write_text(folder / ANALYSIS, json.dumps(analysis.as_dict(), indent=1, allow_nan=False) + "\n")
     title = study.title + (STAND_IN_TITLE if study.random_init else "")
-    return write_report(outcome.records, output / REPORT, failures=outcome.failures, title=title)
+    return write_study_report(outcome.records, analysis, folder, failures=outcome.failures, title=title)
 
 
 def executor_of(

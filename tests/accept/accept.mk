@@ -3,7 +3,7 @@ PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
          zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families \
          data-truth data-broken data-kills statistics findings training docs study-report \
-         decisions data-speed data-memory
+         decisions data-speed data-memory study ray
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -42,3 +42,5 @@ accept-study-report: ; $(PROVE) tests/accept/test_study_report.py tests/browser/
 accept-decisions:   ; $(PROVE) tests/accept/test_decisions_measured.py tests/run/test_decisions.py tests/contracts/test_protocol_diff.py
 accept-data-speed:  ; $(BIN)/python benchmarks/read.py
 accept-data-memory: ; $(PROVE) tests/accept/test_prepare_memory.py tests/data/test_prepare_memory.py
+accept-study:       ; $(PROVE) tests/accept/test_study_killed.py tests/run/test_study.py tests/cli/test_study_command.py
+accept-ray:         ; $(PROVE) tests/accept/test_ray.py tests/run/test_executors.py

@@ -6,6 +6,7 @@ last page, on as many processes as the machine has cores (two, where the hour is
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -82,7 +83,10 @@ def test_the_study_survives_five_kills(tmp_path: Path) -> None:
     cpu_s = used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime
     print(f"killed study: {spent:.0f} s on the clock, {cpu_s:.0f} processor seconds, generating the scenes included")
     assert done(killed) == UNITS
-    assert any((killed / "results").glob("*.html")), "the report"
+    pages = killed / "results" / "study-report"
+    assert (pages / "index.html").is_file() and len(list((pages / "models").glob("*.html"))) == 24
+    analysis = json.loads((pages / "analysis.json").read_text(encoding="utf-8"))
+    assert len(analysis["groups"]) == 8 and len(analysis["models"]) == 24
     finish(undisturbed, data)
     assert contents(killed) == contents(undisturbed)
     assert spent <= HOUR_S, f"{spent:.0f} s"

@@ -128,6 +128,8 @@ def test_a_killed_study_goes_on_and_a_model_added_later_is_all_that_is_computed(
     assert 0 < len(partial["results"]) < 4 == len(expected["results"]) and Path(partial["report"]).is_file()
     finish(killed)
     assert contents(killed) == contents(undisturbed)
+    analysis = json.loads((Path(partial["report"]).parent / "analysis.json").read_text(encoding="utf-8"))
+    assert [group["task"] for group in analysis["groups"]] == ["synth-seg", "synth-triplets"]
     before = {path: path.stat().st_mtime_ns for path in stored_runs(killed / "results").values()}
     grown = finish(killed, "--also", "control/noise")
     assert len(grown["results"]) == 6 and Path(grown["report"]).is_file()
