@@ -2,8 +2,8 @@
 
 Intervals are Fisher's z with the jackknife's error and Student's t (Fisher 1921; Hinkley 1977): z of the whole,
 plus and minus t of n - 2 degrees of freedom times the error from leaving out each model in turn. Unlike the
-textbook error 1 / sqrt(n - 3) it does not assume a normal cloud; `docs/statistics.md` has the coverage.
-Spearman's is the same on ranks, made again for every model left out.
+textbook error 1 / sqrt(n - 3) it does not assume a normal cloud; `docs/statistics.md` has the coverage. Pearson's is
+wider by sqrt(n / (n - 2)), which skewed clouds need. Spearman's is made on ranks, again for every model left out.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def intervals(
     )
     left_z = np.arctanh(np.clip(left, -1 + 1e-12, 1 - 1e-12))
     error = np.sqrt((n - 1) / n * ((left_z - left_z.mean(axis=0)) ** 2).sum(axis=0))
-    reach = stdtrit(n - 2 - labels, 0.5 + LEVEL / 2) * error
+    reach = stdtrit(n - 2 - labels, 0.5 + LEVEL / 2) * error * (1.0 if ranked else np.sqrt(n / (n - 2 - labels)))
     return r, np.tanh(z - reach), np.tanh(z + reach)
 
 

@@ -18,6 +18,9 @@ class Mutant:
     tests: str
 
 
+WRITTEN_OUT = "analysis/test_resample.py::test_agrees_with_every_draw_written_out"
+CORRELATE = "analysis/test_correlate.py"
+STUDY = "analysis/test_study.py"
 LOOKUP = "geometry/test_lookup.py"
 CAMERA = "geometry/test_geometry_camera.py"
 POSE = "geometry/test_geometry_pose.py"
@@ -283,4 +286,63 @@ ZOO = (
     Mutant("run/cost.py", "structure_key(encoder), str(size)", "structure_key(encoder)", COST_CARDS),
 )
 
-MUTANTS = (*ZOO, *GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC)
+ANALYSIS = (
+    Mutant("analysis/clusters.py", "(self.clusters - 1) / self.clusters", "1.0", WRITTEN_OUT),
+    Mutant(
+        "analysis/clusters.py",
+        "below, over = max(reach, below), max(reach, over)",
+        "below, over = max(reach, over), max(reach, below)",
+        WRITTEN_OUT,
+    ),
+    Mutant(
+        "analysis/clusters.py", "float(self.effective[picked].min()) - 1.0", "float(self.clusters) - 1.0", WRITTEN_OUT
+    ),
+    Mutant(
+        "analysis/correlate.py", "stdtrit(n - 2 - labels,", "stdtrit(n - 1,", f"{CORRELATE}::test_interval_written_out"
+    ),
+    Mutant(
+        "analysis/correlate.py",
+        "if r.low <= 0 <= r.high or not _t_test(",
+        "if r.low <= 0 <= r.high and not _t_test(",
+        f"{CORRELATE}::test_r_squared_is_one_sided_at_zero",
+    ),
+    Mutant("analysis/ranks.py", "(a, b) if gain.value > 0 else (b, a)", "(a, b)", "analysis/test_ranks.py"),
+    Mutant(
+        "analysis/groups.py",
+        'word = "ordered" if gain.value > 0 else "reversed"',
+        'word = "ordered"',
+        f"{STUDY}::test_verdicts_ranks_and_references",
+    ),
+    Mutant(
+        "analysis/shares.py",
+        "[entry.name, yardstick.name] if table.metric.higher_is_better",
+        "[entry.name, yardstick.name] if not table.metric.higher_is_better",
+        f"{STUDY}::test_shares_are_exact_without_noise",
+    ),
+    Mutant(
+        "analysis/paradigms.py",
+        "centred = y - (np.bincount(layers, y) / counts)[layers]",
+        "centred = y - y.mean()",
+        f"{STUDY}::test_architecture_alone_is_no_paradigm_effect",
+    ),
+    Mutant(
+        "analysis/variance.py",
+        "float(np.mean(squares)) / 2",
+        "float(np.mean(squares))",
+        f"{STUDY}::test_planted_variances_come_back",
+    ),
+    Mutant(
+        "analysis/claims.py",
+        "if any(all(_better(table, name, other) for other in others)",
+        "if any(any(_better(table, name, other) for other in others)",
+        "analysis/test_findings.py::test_every_claim_gets_the_planted_verdict",
+    ),
+    Mutant(
+        "report/difference.py",
+        'better=difference.better if p <= ALPHA else ""',
+        "better=difference.better",
+        "report/test_report_numbers.py::test_several_comparisons_share_one_chance_of_error",
+    ),
+)
+
+MUTANTS = (*ZOO, *GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC, *ANALYSIS)

@@ -26,6 +26,7 @@ def test_there_are_enough_in_every_room() -> None:
         "synth",
         "zoo",
         "encoders",
+        "analysis",
     }
 
 

@@ -13,7 +13,7 @@ import simulated
 
 pytestmark = pytest.mark.accept
 TIMES = 1500
-NULLS = 4000
+MANY = 4000
 
 
 @pytest.mark.parametrize("clusters", [20, 60])
@@ -29,7 +29,7 @@ def test_cluster_intervals_cover(shape: str, kind: str, clusters: int) -> None:
 @pytest.mark.parametrize("kind", simulated.SIZES)
 @pytest.mark.parametrize(("shape", "own"), [*((shape, None) for shape in simulated.SHAPES), ("normal", "skewed")])
 def test_paired_test_seldom_errs(shape: str, own: str | None, kind: str, clusters: int) -> None:
-    found = simulated.false_positives(shape, kind, clusters, NULLS, own)
+    found = simulated.false_positives(shape, kind, clusters, MANY, own)
     print(f"\nfalse positives, {clusters} clusters, {kind}, {shape}, {own or 'both alike'}: {found:.1%}")
     assert found <= 0.06
 
@@ -45,7 +45,7 @@ def test_few_clusters_have_a_t_interval_that_covers(clusters: int) -> None:
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.85])
 @pytest.mark.parametrize("kind", simulated.CLOUDS)
 def test_correlations_cover(kind: str, rho: float, n: int) -> None:
-    found = simulated.correlation_coverage(kind, rho, n, TIMES)
+    found = simulated.correlation_coverage(kind, rho, n, MANY)
     print(f"\n{n} models, {kind}, rho {rho}:", {name: f"{x:.1%}" for name, x in found.items()})
     assert all(0.92 <= found[name] <= 0.98 for name in ("Pearson", "Spearman")), found
     assert found["R2"] >= 0.92

