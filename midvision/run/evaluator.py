@@ -39,6 +39,8 @@ from midvision.run.training_suite import (
     kept_suite,
     largest_set,
     plan_suite,
+    rehearse,
+    rungs,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +64,9 @@ class Evaluator:
     modes, gradients, buffers, random states, flags (`encoders/undisturbed.py`). Tasks are those that probe with
     ridge or fit nothing. A call takes at most about `budget_s` seconds: the first one chooses how many items
     of how many tasks (in the order given) fit, and that choice never changes, so points can be compared; it is
-    kept in `OUTPUT/training/NAME.json`, for a training that is resumed. `limit` fixes the number instead. Data
-    are opened, and generated where missing, when the evaluator is made, outside of the budget.
+    kept in `OUTPUT/training/NAME.json`, for a training that is resumed. `limit` fixes the number instead. When the
+    evaluator is made, outside of any budget, data are opened (generated where missing) and every task is rehearsed with
+    raw pixels, so that mistakes show at once and later calls pay for nothing but the network.
 
     A call that fails or runs out of time leaves a failure record and one warning; training goes on, unless
     `on_error="raise"`. Results are records like all others (`mv.load_results(output)`), of models called
@@ -103,7 +106,11 @@ class Evaluator:
         self._options = RunOptions(output=folder, cache="live", batch_size=batch_size, command="mv.Evaluator")
         self._items = largest_set(plan_suite(self._wish, Suite(names, limit)))
         self.suite: Suite | None = kept_suite(folder, self._wish)
-        self._units: list[Unit] = plan_suite(self._wish, self.suite) if self.suite else []
+        smallest = [self.suite] if self.suite else [Suite((task,), rungs(self._items, limit)[0]) for task in names]
+        self._planned = {suite: plan_suite(self._wish, suite) for suite in smallest}
+        with undisturbed(nn.Identity()):
+            rehearse(self._planned, replace(self._options, device="cpu"))
+        self._tail_s = 0.0
         self._trackers: Trackers = open_trackers(log_to, folder)
         self._told = False
         self._network: nn.Module | None = None
@@ -116,7 +123,7 @@ class Evaluator:
         if step % self.every or step == self._last or not _is_first_process():
             return None
         self._last = step
-        clock = Clock(self._wish.budget_s)
+        clock = Clock(self._wish.budget_s, self._tail_s)
         try:
             with undisturbed(network := bare(network)):
                 records = self._probe(step, network, clock)
@@ -153,14 +160,19 @@ class Evaluator:
         digest = tensors_digest(network.state_dict())
         model = Model(f"{self._wish.name}@{step}", None, self._encoder(network, digest, clock))
 
-        def measure(units: Sequence[Unit]) -> list[Evaluation]:
-            return evaluate_units(units, self._options_for(model), model, digest, step)
+        def measure(suite: Suite) -> list[Evaluation]:
+            if suite not in self._planned:
+                self._planned[suite] = plan_suite(self._wish, suite)
+            done = evaluate_units(self._planned[suite], self._options_for(model), model, digest, step)
+            clock.evaluated()
+            self._tail_s = clock.tail_s
+            return done
 
         if self.suite is None:
             suite, found = choose_suite(self._wish, self._items, clock, measure)
             self._settle(suite)
         else:
-            found = measure(self._units)
+            found = measure(self.suite)
         return [record for one in found if (record := self._store(step, one, clock)) is not None]
 
     def _encoder(self, network: nn.Module, digest: str, clock: Clock) -> Encoder:
@@ -177,13 +189,19 @@ class Evaluator:
 
     def _settle(self, suite: Suite) -> None:
         self.suite = suite
-        self._units = plan_suite(self._wish, suite)
+        self._planned.setdefault(suite, plan_suite(self._wish, suite))
         keep_suite(self._options.output, self._wish, suite)
         if suite.dropped:
             warnings.warn(
                 f"{', '.join(suite.dropped)} did not fit {self._wish.budget_s:g} s and will not be probed.",
                 stacklevel=4,
             )
+
+    def _units(self) -> list[Unit]:
+        """What every point is measured on; before the choice, every task at its smallest."""
+        if self.suite is not None:
+            return self._planned[self.suite]
+        return [unit for units in self._planned.values() for unit in units]
 
     def _store(self, step: int, evaluation: Evaluation, clock: Clock) -> ResultRecord | None:
         """On disk before anyone is told; a task that failed alone leaves its failure record."""
@@ -216,7 +234,7 @@ class Evaluator:
     def _log(self, step: int, records: Sequence[ResultRecord]) -> None:
         if not self._told:
             self._told = True
-            self._trackers.on_run_start({**describe_run(self._units), "training": self._about(step)})
+            self._trackers.on_run_start({**describe_run(self._units()), "training": self._about(step)})
         for record in records:
             values = flat_values(record.task, record.metrics, record.main_metric)
             self._trackers.on_unit_end(Logged(self._wish.name, step, values, record))
@@ -225,8 +243,7 @@ class Evaluator:
         """A warning, a point without values, and a failure record for every unit that gave no result."""
         self.points.append(Point(step, clock.spent_s, problem=f"{type(error).__name__}: {error}"))
         try:
-            units = self._units or plan_suite(self._wish, Suite(self._wish.tasks, self._wish.limit))
-            for unit in units:
+            for unit in self._units():
                 self._write_failure(unit, error, step)
         except Exception as another:
             warnings.warn(f"The failure could not be noted: {another}", stacklevel=3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from midvision.core.places import write_text
 from midvision.core.settings import stable_hash
 from midvision.core.specs import DataSpec, ProbeSpec, RunSpec
 from midvision.results.record import safe_name
+from midvision.run.describe import describe_result
 from midvision.run.evaluate import Evaluation, evaluate_group
 from midvision.run.models import Model
 from midvision.run.options import RunOptions
@@ -34,12 +35,16 @@ class OverBudget(MidvisionError):
 
 
 class Clock:
-    """Time since the call began, and the alarm that is asked before every pass through the network."""
+    """Time since the call began, and the alarm that is asked before every pass through the network.
 
-    def __init__(self, budget_s: float) -> None:
-        self.limit_s = budget_s
+    `tail_s` is kept free behind the last pass, for fitting, scoring and writing; it grows to the longest seen.
+    """
+
+    def __init__(self, budget_s: float, tail_s: float = 0.0) -> None:
+        self.limit_s, self.tail_s = budget_s, tail_s
         self._began = time.perf_counter()
         self._longest_s = 0.0
+        self._passed_s = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -49,14 +54,19 @@ class Clock:
     def passing(self) -> Iterator[None]:
         """Around one pass; raises where it would end too late if it took as long as the longest so far."""
         started_s = self.spent_s
-        if started_s + self._longest_s > self.limit_s:
+        if started_s + self._longest_s + self.tail_s > self.limit_s:
             raise OverBudget(
                 f"{started_s:.1f} s are used and {self.limit_s:.1f} s were allowed.",
                 "Probing stopped; training goes on.",
                 "Give more budget_s, fewer tasks, or a limit.",
             )
         yield
-        self._longest_s = max(self._longest_s, self.spent_s - started_s)
+        self._passed_s = self.spent_s
+        self._longest_s = max(self._longest_s, self._passed_s - started_s)
+
+    def evaluated(self) -> None:
+        """An evaluation is complete: what it took behind its last pass will be kept free next time."""
+        self.tail_s = max(self.tail_s, self.spent_s - self._passed_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,10 @@ def largest_set(units: Sequence[Unit]) -> int:
     return max(len(split.items) for unit in units for split in (unit.train, unit.test) if split is not None)
 
 
-def rungs(items: int) -> list[int | None]:
-    """Limits to choose from: doubling, then everything."""
+def rungs(items: int, fixed: int | None = None) -> list[int | None]:
+    """Limits to choose from: doubling, then everything; or the one that a person fixed."""
+    if fixed is not None:
+        return [fixed]
     limits: list[int | None] = []
     limit = FEWEST_ITEMS
     while limit < items:
@@ -122,7 +134,7 @@ def rungs(items: int) -> list[int | None]:
     return [*limits, None]
 
 
-Measure = Callable[[Sequence[Unit]], list[Evaluation]]
+Measure = Callable[[Suite], list[Evaluation]]
 
 
 def choose_suite(wish: Wish, items: int, clock: Clock, measure: Measure) -> tuple[Suite, list[Evaluation]]:
@@ -131,7 +143,7 @@ def choose_suite(wish: Wish, items: int, clock: Clock, measure: Measure) -> tupl
     A suite of n times the items takes at most n times the time, so every step up is safe by what the step
     before it took. The last suite tried is the choice, and its results are the first point.
     """
-    ladder = rungs(items) if wish.limit is None else [wish.limit]
+    ladder = rungs(items, wish.limit)
     kept, spent_s, found = _tasks_that_fit(wish, ladder[0], clock, measure)
     sizes = [limit or items for limit in ladder]
     suite = Suite(kept, ladder[0], tuple(name for name in wish.tasks if name not in kept))
@@ -146,7 +158,7 @@ def choose_suite(wish: Wish, items: int, clock: Clock, measure: Measure) -> tupl
         place = higher[-1]
         suite = Suite(kept, ladder[place], suite.dropped)
         began = time.perf_counter()
-        found = measure(plan_suite(wish, suite))
+        found = measure(suite)
         spent_s, size = time.perf_counter() - began, sizes[place]
 
 
@@ -160,7 +172,7 @@ def _tasks_that_fit(
     for name in wish.tasks:
         clock.limit_s = wish.budget_s if not kept else SHARE_OF_BUDGET * wish.budget_s
         try:
-            found += measure(plan_suite(wish, Suite((name,), limit)))
+            found += measure(Suite((name,), limit))
         except OverBudget:
             if not kept:
                 raise
@@ -168,6 +180,18 @@ def _tasks_that_fit(
         kept.append(name)
     clock.limit_s = wish.budget_s
     return tuple(kept), clock.spent_s - before_s, found
+
+
+def rehearse(suites: Mapping[Suite, Sequence[Unit]], options: RunOptions) -> None:
+    """Run the smallest suites once with raw pixels: what only the first time costs is then no part of a budget.
+
+    Whatever is wrong with tasks or data shows here, before the training begins.
+    """
+    for units in suites.values():
+        for evaluation in evaluate_units(units, options, Model("control/pixels"), "rehearsal", 0):
+            if evaluation.error is not None:
+                raise evaluation.error
+            describe_result(evaluation, options)
 
 
 def evaluate_units(
