@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from midvision.analysis.outcome import StudyAnalysis
 from midvision.analysis.study import analyse
 from midvision.cli.main import main
 from midvision.report.rows import rankings
+from midvision.report.study.charts import curves
 from midvision.report.study.items_view import items_view
 from midvision.report.study.names import page_name
 from midvision.report.study.site import write_study_report
@@ -247,3 +249,11 @@ def test_one_command_writes_the_folder(stored: Path, tmp_path: Path) -> None:
     assert (folder / "tasks" / "nights.html").is_file()
     assert study_checks.check_record_numbers(folder, stored) > 20
     assert study_checks.check_study_numbers(folder) >= 0
+
+
+def test_a_curves_axis_names_the_places_that_were_measured() -> None:
+    """Bins have their middle at half metres, training sets run into thousands; neither is rounded to another number."""
+    drawn = curves({"a": [(0.5, 1, 1, 1), (1.5, 1, 1, 1), (3.0, 2, 1, 3)]}, "metres", "error")
+    assert re.findall(r">([\d.k]+)</text>", drawn)[:3] == ["0.5", "1.5", "3"]
+    drawn = curves({"a": [(250.0, 1, 1, 1), (1500.0, 1, 1, 1)]}, "images", "score", logarithmic=True)
+    assert re.findall(r">([\d.k]+)</text>", drawn)[:2] == ["250", "1.5k"]

@@ -14,6 +14,7 @@ PALETTE = ("#2a8c86", "#c2702c", "#7a6cc9", "#c25478", "#7d8f2e", "#3f86c7", "#9
 """Readable on the light and on the dark ground alike."""
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 CURVES_SHOWN = len(PALETTE)
+MOST_TICKS = 14
 WIDTH_PX, HEIGHT_PX = 300, 200
 
 
@@ -130,7 +131,8 @@ def curves(
     places = [f"{place:02d}" for place in range(len(names))]
     colour = alt.Color("at:N", scale=alt.Scale(domain=places, range=list(PALETTE[: len(names)])), legend=None)
     values = sorted({row["x"] for row in rows if isinstance(row["x"], float)})
-    axis = alt.Axis(values=values, format="~s") if len(values) <= 14 else alt.Axis(format="~s")
+    words = "datum.value >= 1000 ? format(datum.value, '~s') : datum.value"
+    axis = alt.Axis(values=values, labelExpr=words) if len(values) <= MOST_TICKS else alt.Axis(labelExpr=words)
     scale = alt.Scale(type="log" if logarithmic else "linear", zero=False, padding=10, nice=False)
     xs = alt.X("x:Q", scale=scale, title=x_title, axis=axis)
     ys = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=8), title=y_title)
