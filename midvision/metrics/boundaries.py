@@ -29,9 +29,9 @@ def radius_px(size: tuple[int, int], tolerance: float = TOLERANCE) -> float:
 def ridge_lines(soft: np.ndarray, sigma_px: float) -> np.ndarray:
     """The soft map on the crest of its ridges, 0 elsewhere.
 
-    After smoothing, a pixel stays where the map curves down and is higher than a step ahead and not lower than a
-    step behind, across the ridge (the direction of the strongest curvature). So of two equal pixels side by
-    side one stays, and a constant map has none.
+    After smoothing, a pixel stays that is higher than a step ahead and not lower than a step behind, across the
+    ridge (where the map curves down most). So of two equal pixels side by side one stays, and a constant map
+    has none.
     """
     from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -39,7 +39,6 @@ def ridge_lines(soft: np.ndarray, sigma_px: float) -> np.ndarray:
     yy, xx, xy = (
         gaussian_filter(smooth, SAMPLED_PX, order=order, mode="nearest") for order in ((2, 0), (0, 2), (1, 1))
     )
-    lowest = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
     across = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
     dx, dy = np.cos(across), np.sin(across)
     turn = np.where((dx < -1e-9) | ((np.abs(dx) <= 1e-9) & (dy < 0)), -1.0, 1.0)
@@ -49,7 +48,7 @@ def ridge_lines(soft: np.ndarray, sigma_px: float) -> np.ndarray:
         map_coordinates(smooth, (rows + s * dy, columns + s * dx), order=1, mode="nearest") for s in (1, -1)
     )
     slack = 1e-9 * max(float(np.abs(smooth).max()), 1e-30)
-    crest = (lowest < -slack) & (smooth > ahead + slack) & (smooth >= behind - slack)
+    crest = (smooth > ahead + slack) & (smooth >= behind - slack)
     return np.where(crest, smooth, 0.0)
 
 

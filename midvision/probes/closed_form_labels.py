@@ -30,9 +30,6 @@ PENALTIES: tuple[float, ...] = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 WITHOUT_CHOICE = 1e-2
 """Penalty where a single group leaves nothing to validate on."""
 
-LOGISTIC_UP_TO = 4_000_000
-"""Training images times classes: beyond, a logistic regression takes hours on a CPU and ridge is fitted."""
-
 _VALIDATION_SHARE = 0.2
 
 _ITERATIONS = 300
@@ -40,9 +37,13 @@ _ITERATIONS = 300
 
 @dataclass(frozen=True, slots=True)
 class LabelRules:
-    """What is fitted. `by_size` depends on the data alone, so that encoders on one set are read out alike."""
+    """What is fitted. `by_size` depends on the data alone, so that encoders on one set are read out alike.
+
+    Beyond `logistic_up_to` training images times classes a logistic regression takes long on a CPU.
+    """
 
     readout: Literal["by_size", "logistic", "ridge"] = "by_size"
+    logistic_up_to: int = 1_000_000
     neighbours: int = 20
     temperature: float = 0.07
     shots: tuple[int, ...] = ()
@@ -100,7 +101,7 @@ class PooledLearner:
         """The kind of linear readout: `logistic` or `ridge`."""
         if self._rules.readout != "by_size":
             return self._rules.readout
-        return "logistic" if len(self._items) * self._n_classes <= LOGISTIC_UP_TO else "ridge"
+        return "logistic" if len(self._items) * self._n_classes <= self._rules.logistic_up_to else "ridge"
 
     def wants(self, epoch: int) -> Sequence[str]:
         return list(self._rows) if epoch == 0 else ()

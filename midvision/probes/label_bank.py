@@ -16,7 +16,7 @@ from midvision.core.places import cache_dir, cannot_write
 MEMORY_BYTES = 2**30
 """Up to here the vectors are held in memory."""
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 4096
 
 
 class Bank:

@@ -37,10 +37,11 @@ PER_CLASS, WEIGHT = "_per_class", "class_weight"
 
 
 class LabelScoring(Settings):
-    """`readout="by_size"` is logistic up to four million images times classes, else ridge."""
+    """`readout="by_size"` is logistic up to `logistic_up_to` training images times classes, else ridge."""
 
     augment: Literal["none"] = "none"
     readout: Literal["by_size", "logistic", "ridge"] = "by_size"
+    logistic_up_to: int = 1_000_000
     neighbours: int = 20
     temperature: float = 0.07
     shots: tuple[int, ...] = SHOTS
@@ -70,7 +71,7 @@ def learner(setting: Setting, dataset: Dataset) -> Learner:
             "Check the folder names or the label column.",
         )
     rules = LabelScoring.model_validate(setting.protocol.scoring)
-    own = LabelRules(rules.readout, rules.neighbours, rules.temperature, rules.shots, rules.draws)
+    own = LabelRules(rules.readout, rules.logistic_up_to, rules.neighbours, rules.temperature, rules.shots, rules.draws)
     return pooled_learner(items, setting.plan, max(classes) + 1, setting.seed, own, setting.device)
 
 

@@ -3,7 +3,7 @@ PROVE = $(BIN)/python -m pytest -s --no-header -m "accept or not accept"
 PROOFS = demo renderer controls ridge overfit protocols alignment realdata cache invariance intervals report mutations light \
          zoo-files zoo-cards zoo-load zoo-hostile zoo-fetch zoo-inspect zoo-cost families \
          data-truth data-broken data-kills statistics findings training docs study-report \
-         decisions data-speed data-memory study ray
+         labels decisions data-speed data-memory study ray
 
 .PHONY: accept $(PROOFS:%=accept-%)
 accept: $(PROOFS:%=accept-%)
@@ -34,6 +34,7 @@ accept-families:    ; $(PROVE) tests/accept/test_families.py tests/contracts/tes
 accept-data-broken: ; $(PROVE) tests/data/test_broken_copies.py tests/data/test_archives.py tests/data/test_plain_pickle.py tests/data/test_prepare.py
 accept-data-kills:  ; $(PROVE) tests/accept/test_data_kills.py
 accept-data-truth:  ; $(PROVE) tests/data -k "official and (palette or axes or normals_face or geonet_gives or disparity or pose_by_hand or known_point or millimetres or votes)"
+accept-labels:      ; $(PROVE) tests/accept/test_label_scale.py tests/probes/test_label_readout.py
 accept-statistics:  ; $(PROVE) tests/accept/test_statistics.py tests/analysis/test_coverage.py tests/analysis/test_correlate.py tests/analysis/test_study.py
 accept-findings:    ; $(PROVE) tests/accept/test_findings_planted.py tests/analysis/test_findings.py
 accept-training:    ; $(PROVE) tests/accept/test_training_budget.py tests/run/test_evaluator.py tests/run/test_lightning_callback.py tests/run/test_trackers.py

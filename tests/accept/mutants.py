@@ -27,6 +27,8 @@ POSE = "geometry/test_geometry_pose.py"
 DEPTH = "metrics/test_metrics_depth.py"
 NORMALS = "metrics/test_metrics_normals.py"
 MASKS = "metrics/test_metrics_masks.py"
+BOUNDARIES = "metrics/test_metrics_boundaries.py"
+HIGH = "results/test_high_level.py"
 MATCHES = "metrics/test_metrics_matches.py"
 CHOICES = "metrics/test_metrics_choices.py"
 DENSE = "tasks/test_tasks_dense.py"
@@ -142,6 +144,12 @@ TASKS = (
         "pooled_of(item.reference, features.pooled).double()",
         TRIPLETS,
     ),
+    Mutant("metrics/boundaries.py", "right |= own_right", "right = own_right", BOUNDARIES),
+    Mutant("metrics/boundaries.py", "smooth > ahead + slack", "smooth >= ahead - slack", BOUNDARIES),
+    Mutant("metrics/boundaries.py", "truth + predicted / hits", "truth + predicted", BOUNDARIES),
+    Mutant("tasks/labels.py", "1.0 / sizes[item.label]", "1.0", TRIPLETS),
+    Mutant("results/high_level.py", "!= card.default_weights", '== "never"', HIGH),
+    Mutant("results/high_level.py", 'if model.get("weights"):', "if False:", HIGH),
     Mutant("tasks/labels.py", "item.label == majority", "item.label != majority", TRIPLETS),
     Mutant("tasks/labels.py", "(logits, item.label, 5)", "(logits, item.label, 1)", TRIPLETS),
     Mutant("tasks/dense.py", "judge([flat] * len(batch), targets)", "judge(predictions, targets)", DENSE),
@@ -168,6 +176,11 @@ PROBES = (
     Mutant("probes/closed_form_labels.py", "_statistics(x[~held_out])", "_statistics(x[held_out])", LABELS),
     Mutant("probes/closed_form_labels.py", "+ 0.5 * penalty *", "+ 5.0 * penalty *", LABELS),
     Mutant("probes/closed_form_labels.py", "item.group in chosen", "item.group not in chosen", LABELS),
+    Mutant("probes/label_ridge.py", "curve = ~held_out", "curve = held_out", LABELS),
+    Mutant("probes/label_ridge.py", "sums.xx / sums.count", "sums.xx", LABELS),
+    Mutant("probes/label_neighbours.py", "near[:, :1]) / self.temperature", "near[:, :1])", LABELS),
+    Mutant("probes/label_neighbours.py", "place + part.start", "place", LABELS),
+    Mutant("probes/label_neighbours.py", "0.5 * means.square()", "means.square()", LABELS),
     Mutant("probes/truth.py", "torch.ones_like(values)).log()", "torch.ones_like(values)).log2()", RIDGE),
     Mutant("probes/truth.py", "chosen & ~target.edge", "chosen & target.edge", TRUTH),
 )

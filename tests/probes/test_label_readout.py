@@ -16,7 +16,7 @@ from midvision.core.errors import DataError
 from midvision.core.features import Features
 from midvision.core.items import LabelItem
 from midvision.core.seeds import seed_for
-from midvision.probes import closed_form_labels, label_bank, label_ridge
+from midvision.probes import label_bank, label_ridge
 from midvision.probes.closed_form_labels import LabelRules, PooledLearner, pooled_learner
 
 PLAIN = LabelRules()
@@ -71,7 +71,7 @@ def test_the_nearest_neighbour_outvotes_many_farther_ones() -> None:
     np.testing.assert_allclose(votes.numpy(), [[near / (near + 19), 19 / (near + 19)]], rtol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [11, 8192])
+@pytest.mark.parametrize("chunk", [11, 4096])
 def test_ridge_is_scikit_learns_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(label_bank, "CHUNK_ROWS", chunk)
     x, labels = _data(120, 3, 2.0, 0)
@@ -99,13 +99,11 @@ def test_ridge_candidates_never_see_the_held_out_rows() -> None:
     assert next(e["score"] for e in curve if e["penalty"] == learner.record()["penalty"]) == best
 
 
-def test_size_alone_decides_between_logistic_and_ridge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_alone_decides_between_logistic_and_ridge() -> None:
     x, labels = _data(60, 3, 1.0, 0)
-    monkeypatch.setattr(closed_form_labels, "LOGISTIC_UP_TO", 180)
-    assert _fitted(x, labels).linear == "logistic"
-    monkeypatch.setattr(closed_form_labels, "LOGISTIC_UP_TO", 179)
-    assert _fitted(x, labels).linear == "ridge"
-    assert _fitted(x, labels, rules=LabelRules("logistic")).linear == "logistic"
+    assert _fitted(x, labels, rules=LabelRules(logistic_up_to=180)).linear == "logistic"
+    assert _fitted(x, labels, rules=LabelRules(logistic_up_to=179)).linear == "ridge"
+    assert _fitted(x, labels, rules=LabelRules("logistic", logistic_up_to=0)).linear == "logistic"
 
 
 def test_a_bank_on_disk_gives_the_same_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
