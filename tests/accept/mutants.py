@@ -319,7 +319,12 @@ ANALYSIS = (
         "if r.low <= 0 <= r.high and not _t_test(",
         f"{CORRELATE}::test_r_squared_is_one_sided_at_zero",
     ),
-    Mutant("analysis/ranks.py", "(a, b) if gain.value > 0 else (b, a)", "(a, b)", "analysis/test_ranks.py"),
+    Mutant(
+        "analysis/ranks.py",
+        "1 + beaten_by[name], len(order) - beats[name]",
+        "1 + beaten_by[name], len(order)",
+        "analysis/test_ranks.py::test_planted_groups_share_ranks",
+    ),
     Mutant(
         "analysis/groups.py",
         'word = "ordered" if gain.value > 0 else "reversed"',

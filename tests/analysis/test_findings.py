@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,9 @@ EXPECTED = [(planted.all_true, "holds"), (planted.all_false, "does not hold"), (
 @pytest.mark.parametrize(("plan", "expected"), EXPECTED, ids=["true", "false", "open"])
 def test_every_claim_gets_the_planted_verdict(plan: Callable, expected: str, tmp_path: Path) -> None:
     results, high = planted.made(tmp_path, plan)
+    before = time.process_time()
     found = analyse(results, high)
+    assert time.process_time() - before < 15, "seconds for 24 models on three tasks, not minutes"
     assert {one.id: one.verdict for one in found.findings} == dict.fromkeys(planted.IDS, expected)
     for one in found.findings:
         assert one.numbers and one.models and one.reason and one.source and not one.missing, one
