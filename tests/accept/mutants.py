@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mutants_data import READING
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
@@ -363,4 +365,6 @@ ANALYSIS = (
     ),
 )
 
-MUTANTS = (*ZOO, *GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC, *ANALYSIS)
+DATA = tuple(Mutant(*row) for row in READING)
+
+MUTANTS = (*DATA, *ZOO, *GEOMETRY, *METRICS, *TASKS, *PROBES, *EXTRACTION, *RESUME, *SYNTHETIC, *ANALYSIS)

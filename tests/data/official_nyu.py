@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -62,7 +63,11 @@ def cells(file: h5py.File, texts: tuple[str, ...]) -> np.ndarray:
 
 
 def write_fair(
-    folder: Path, seen: list[dict[str, np.ndarray]], signs: tuple[int, ...] = (1, -1, -1), **changed: object
+    folder: Path,
+    seen: list[dict[str, np.ndarray]],
+    signs: tuple[int, ...] = (1, -1, -1),
+    lists: Mapping[str, tuple[int, ...]] = LISTS,
+    **changed: object,
 ) -> Path:
     """`surfacenormal_metadata.zip` of FAIR's benchmark; normals [N, H, W, 3] in the given signs of our axes."""
     normals = np.stack([frame["normals"] for frame in seen]) * np.array(signs, np.float32)
@@ -76,7 +81,7 @@ def write_fair(
     inner.mkdir(parents=True, exist_ok=True)
     with gzip.open(inner / "all_normals.pklz", "wb", compresslevel=1) as stream:
         pickle.dump(content, stream, protocol=4)
-    for name, indices in LISTS.items():
+    for name, indices in lists.items():
         entries = [{"img": f"{index + 1:06d}_rgb.jpg", "sn": f"{index + 1:06d}_SN40.png"} for index in indices]
         (inner / f"{name}_SN40.json").write_text(json.dumps(entries))
     path = folder / "nyuv2_surfacenormal_metadata.zip"
