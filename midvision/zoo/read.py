@@ -135,6 +135,8 @@ def _refused(path: Path, message: str) -> DataError:
 
 
 def _missing(path: Path) -> DataError:
+    if path.is_dir():
+        return DataError(f"{path} is a folder.", "A checkpoint file is expected.", "Name the file inside.")
     return DataError(f"There is no file {path}.", "A checkpoint is expected there.", "Check the path.")
 
 

@@ -94,7 +94,7 @@ def inspect_file(path: Path) -> Report:
     tables = list(_tables(content))
     if not tables:
         raise DataError(
-            f"{path} holds no tensors.", "A checkpoint is expected.", "Check that it is the file you meant."
+            f"{path} holds no tensors by name.", "A checkpoint is expected.", "Check that it is the file you meant."
         )
     everything = {f"{where}\x1f{name}": value for where, table in tables for name, value in table.items()}
     digest = file_sha256(path)

@@ -227,6 +227,11 @@ def test_a_file_without_tensors(tmp_path: Path) -> None:
         inspect_file(saved(tmp_path / "w.pth", {"epoch": 3, "names": ["a"]}))
 
 
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        inspect_file(tmp_path)
+
+
 def test_weights_that_are_not_finite_are_told(tmp_path: Path) -> None:
     state = resnet_state()
     state["layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
