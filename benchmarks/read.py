@@ -73,13 +73,12 @@ def ours(datasets: Sequence[Dataset], workers: int, with_depth: bool) -> None:
     from midvision.core.items import DenseItem
     from midvision.extraction.extract import read_batches
 
-    for dataset in datasets:
-        items = [item for item in dataset.items if isinstance(item, DenseItem)]
-        start = 0
-        for batch in read_batches([dataset.images[item.image] for item in items], BATCH, workers):
-            for item in items[start : start + len(batch)] if with_depth else ():
-                item.target()
-            start += len(batch)
+    both = [(set_.images[item.image], item) for set_ in datasets for item in set_.items if isinstance(item, DenseItem)]
+    start = 0
+    for batch in read_batches([image for image, _ in both], BATCH, workers):
+        for _, item in both[start : start + len(batch)] if with_depth else ():
+            item.target()
+        start += len(batch)
 
 
 def bare_photo(path: Path) -> None:
@@ -132,7 +131,7 @@ def fastest(sides: Sequence[Callable[[], None]], rounds: int) -> list[tuple[floa
     return best
 
 
-def main(frames: int = 240, rounds: int = 5) -> int:
+def main(frames: int = 480, rounds: int = 5) -> int:
     found, missed = [], 0
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

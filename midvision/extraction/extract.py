@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from midvision.core.errors import DataError, EncoderError, MidvisionError
 from midvision.core.features import FeaturePlan, Features, ImageEncoder
@@ -77,7 +77,9 @@ def _together(pictures: list[Picture]) -> Tensor | list[Picture]:
         floats = [floats_of(p[None])[0] if isinstance(p, Tensor) and p.dtype == torch.uint8 else p for p in pictures]
         return _together(floats)
     if len(tensors) == len(pictures) and len({picture.shape for picture in tensors}) == 1:
-        return torch.stack(tensors)
+        # In a worker this stacks straight into the memory that is shared.
+        stacked: Tensor = default_collate(tensors)
+        return stacked
     return pictures
 
 
