@@ -138,9 +138,11 @@ def tell_effects(found: Measured) -> None:
         f"{found.task}, {found.model}{probe}: {metric_title(base.main_metric)} "
         f"{number(base.main.value, base.main.unit)} under {found.b}; with single decisions as in {found.a}:"
     )
+    if not found.effects:
+        return say(f"{found.task}, {found.model}: {found.a} and {found.b} decide alike; there is nothing to measure.")
     rows = [[*_words(effect.decision, effect.what), _came_out(effect), *_numbers(effect)] for effect in found.effects]
     head = ["decision", "defect", f"{found.b} → {found.a}", "what it does", "effect", "95 % interval"]
-    put_table(head, rows, title=title, numbers=4)
+    return put_table(head, rows, title=title, numbers=4)
 
 
 def _words(decision: Differing | None, what: str) -> list[str]:
@@ -160,7 +162,9 @@ def _numbers(effect: Effect) -> list[str]:
     found = effect.difference
     if found is None:
         return ["–", ""]
-    return [f"{found.value:+.4f}", f"[{found.ci_low:+.4f}, {found.ci_high:+.4f}]"]
+    # Four places hide a tiny effect that is none the less certain.
+    form = "+.4f" if abs(found.value) >= 5e-5 else "+.1e"
+    return [f"{found.value:{form}}", f"[{found.ci_low:{form}}, {found.ci_high:{form}}]"]
 
 
 def short(value: Any) -> str:

@@ -146,7 +146,9 @@ def trials_of(task: Task, spec: RunSpec, a: str, b: str) -> list[Trial]:
     trials = [Trial(b, None, spec)]
     for one in found:
         trials.append(Trial(one.field, one, spec.model_copy(update={"overrides": as_overrides(one.field, one.a)})))
-    if found:
+    if not found:
+        return trials
+    if len(found) > 1:
         trials.append(Trial(ALL, None, spec.model_copy(update={"protocol": a})))
     if task.learner is not None:
         trials.append(Trial(OTHER_SEED, None, spec.model_copy(update={"seed": spec.seed + 1})))
