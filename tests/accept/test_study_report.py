@@ -15,10 +15,11 @@ import fabricated
 import fabricated_study
 import study_checks
 from browsing import ARGUMENTS, CHROMIUM, Opened
-from fabricated_analysis import fabricated_analysis
 
+from midvision.analysis.study import analyse
 from midvision.report.study.names import page_name
 from midvision.report.study.site import write_study_report
+from midvision.results.high_level import published_high_scores
 from midvision.results.query import load_results
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("study")
     stored = fabricated_study.fabricate_study(folder / "results", hostile=True)
     found = load_results(stored)
-    analysis = fabricated_analysis(found)
+    analysis = analyse(found, published_high_scores())
     write_study_report(found.records, analysis, folder / "site", failures=found.failures)
     return stored, folder / "site"
 

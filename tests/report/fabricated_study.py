@@ -6,6 +6,7 @@ the training set, difficulty. Qualities are invented and mean nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -148,7 +149,7 @@ def _dressed(
     probe = {"name": "linear" if content != "labels" else "ridge", "hidden": 512} if content in FITTED else None
     return replace(
         made,
-        run_hash=f"{fabricated.hash_of(model + task + repr(sorted(wish.items()))):016x}",
+        run_hash=hashlib.sha256(repr((model, task, sorted(wish.items()))).encode("utf-8")).hexdigest()[:16],
         model={
             **made.model,
             **_origin(model),
