@@ -288,7 +288,7 @@ ZOO = (
     ),
     Mutant("zoo/stray.py", "if _same(fit_state(content, wanted, str(path), prefix), place.state):", "if True:", STRAY),
     Mutant("zoo/stray.py", "chosen = choice if len(sets) > 1 else None", "chosen = None", STRAY),
-    Mutant("zoo/stray.py", "(supervised or ranked) if classified else", "ranked if classified else", STRAY),
+    Mutant("zoo/likely.py", "(supervised or ranked) if classified else", "ranked if classified else", STRAY),
     Mutant("zoo/shapes.py", "(isqrt(table[0]) + 1) // 2", "isqrt(table[0]) // 2", SHAPES),
     Mutant("zoo/shapes.py", "groups = middle[0] // middle[1]", "groups = middle[1] // middle[0]", SHAPES),
     Mutant("zoo/shapes.py", "!= patches[:1]:", "== patches[:1]:", SHAPES),
