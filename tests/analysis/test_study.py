@@ -118,6 +118,10 @@ def test_architecture_alone_is_no_paradigm_effect() -> None:
     labels = ["a"] * 8 + ["b"] * 2 + ["b"] * 8 + ["a"] * 2
     y = rng.normal(0, 0.01, 20) + np.array([0.0] * 10 + [1.0] * 10)
     assert permutation_test(y, labels, strata)[1] > 0.05 > permutation_test(y, labels, ["all"] * 20)[1]
+    inner = np.concatenate([y[:10] - y[:10].mean(), y[10:] - y[10:].mean()])
+    sums = [inner[[label == name for label in labels]].sum() for name in "ab"]
+    explained = sum(total**2 / 10 for total in sums) / (inner**2).sum()
+    assert permutation_test(y, labels, strata)[0] == pytest.approx(explained)
     assert math.isnan(permutation_test(np.ones(20), labels, strata)[1])
 
 
