@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -147,7 +148,11 @@ def available_bytes() -> int:
 
 
 def _settle(threads: int) -> None:
-    """In a new worker: end with the driver, even where that is killed; use as many threads as are its share."""
+    """In a new worker: end with the driver, even where that is killed; use as many threads as are its share.
+
+    Ctrl-C reaches every process of a terminal; the driver alone answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

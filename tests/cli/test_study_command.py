@@ -92,16 +92,16 @@ def test_what_varies_has_a_name() -> None:
     assert variant({"probe": None, "seed": 0}) == "–"
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+def start(folder: Path) -> subprocess.Popen[str]:
     places = ["--output", str(folder / "results"), "--cache-dir", str(folder / "cache")]
-    command = [sys.executable, "-m", "midvision", *KILLED.split(), *places, *more]
+    command = [sys.executable, "-m", "midvision", *KILLED.split(), *places]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
 
 
-def finish(folder: Path, *more: str) -> dict[str, Any]:
-    process = start(folder, *more)
-    printed, said = process.communicate(timeout=600)
-    assert process.returncode == 0, said
+def finish(capsys: pytest.CaptureFixture[str], folder: Path, *more: str) -> dict[str, Any]:
+    places = ["--output", str(folder / "results"), "--cache-dir", str(folder / "cache")]
+    code, printed, said = out(capsys, *KILLED.split(), *places, *more)
+    assert code == 0, said
     found: dict[str, Any] = json.loads(printed)
     return found
 
@@ -114,23 +114,26 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on_and_a_model_added_later_is_all_that_is_computed(tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_and_a_model_added_later_is_all_that_is_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The small twin of the proof on all 24 models; also: partial results make a report."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    expected = finish(undisturbed)
+    expected = finish(capsys, undisturbed)
     process = start(killed)
     deadline = time.monotonic() + 300
     while not stored_runs(killed / "results") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    partial = finish(killed, "--report-only")
+    partial = finish(capsys, killed, "--report-only")
     assert 0 < len(partial["results"]) < 4 == len(expected["results"]) and Path(partial["report"]).is_file()
-    finish(killed)
-    assert contents(killed) == contents(undisturbed)
+    before = {key: path.stat().st_mtime_ns for key, path in stored_runs(killed / "results").items()}
+    grown = finish(capsys, killed, "--also", "control/noise")
+    assert len(grown["results"]) == 6 and Path(grown["report"]).is_file()
+    after, alone = contents(killed), contents(undisturbed)
+    assert {key: after[key] for key in alone} == alone and len(after) == 6
+    kept = {key: path.stat().st_mtime_ns for key, path in stored_runs(killed / "results").items() if key in before}
+    assert kept == before, "what was there is not computed again"
     analysis = json.loads((Path(partial["report"]).parent / "analysis.json").read_text(encoding="utf-8"))
     assert [group["task"] for group in analysis["groups"]] == ["synth-seg", "synth-triplets"]
-    before = {path: path.stat().st_mtime_ns for path in stored_runs(killed / "results").values()}
-    grown = finish(killed, "--also", "control/noise")
-    assert len(grown["results"]) == 6 and Path(grown["report"]).is_file()
-    assert before == {path: path.stat().st_mtime_ns for path in before}
