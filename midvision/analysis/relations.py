@@ -12,6 +12,7 @@ from midvision.analysis.groups import pair_verdict
 from midvision.analysis.outcome import AgainstHigh, Agreement, Point, Relation
 from midvision.results.high_level import HighScore, join_high_scores
 
+OWN = " (own numbers)"
 POOLED, GIVEN = "pooled", "given architecture"
 HighValues = Mapping[str, Mapping[str, float]]
 """Set -> model id -> per cent."""
@@ -38,12 +39,14 @@ def plain(table: Table) -> list[Entry]:
 def high_values(tables: Sequence[Table], scores: Sequence[HighScore]) -> dict[str, dict[str, float]]:
     """What is known of high-level ability: publishers' and a person's numbers, and this study's own high tasks.
 
-    A published number stands only beside the very checkpoint it was measured on.
+    A published number stands only beside the very checkpoint it was measured on. A person's numbers of a set are
+    another set, marked as such: nobody says that they were measured the same way.
     """
     records = [record for table in tables for entry in plain(table) for record in entry.records]
     found: dict[str, dict[str, float]] = {}
     for record, score in join_high_scores(records, scores):
-        found.setdefault(score.set, {})[record.model_id] = score.value
+        name = score.set if score.origin == "published" else f"{score.set}{OWN}"
+        found.setdefault(name, {})[record.model_id] = score.value
     measured = [table for table in tables if table.level == "high"]
     for table in measured:
         alone = sum(other.key.task == table.key.task for other in measured) == 1

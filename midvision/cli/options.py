@@ -67,6 +67,10 @@ class Architecture(StrEnum):
     resnet50 = "resnet50"
 
 
+HighLevel = Annotated[
+    Path | None, typer.Option("--high-level", help="Your table of high-level scores: CSV with model,set,value,source.")
+]
+
 Models = Annotated[
     list[str] | None,
     typer.Option("--model", "-m", help="Model id; repeat it, or use comma lists and globs.", rich_help_panel=WHAT),

@@ -29,6 +29,7 @@ def report(
     model: Annotated[str | None, typer.Option("--model", "-m", help="Only models matching this glob.")] = None,
     task: TaskFilter = None,
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    high_level: o.HighLevel = None,
     open: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
     json: o.Json = False,
 ) -> None:
@@ -36,7 +37,7 @@ def report(
     from midvision.results.query import load_results
 
     found = load_results(results).where(model=model, task=task)
-    page = pages(found, output, title, str(results))
+    page = pages(found, output, title, str(results), high_level)
     if json:
         put_json({"page": str(page.resolve()), "records": len(found), "failures": len(found.failures)})
     else:
@@ -49,16 +50,18 @@ def report(
         webbrowser.open(page.resolve().as_uri())
 
 
-def pages(found: Results, output: Path, title: str | None, source: str) -> Path:
-    """Write one page, or the study's folder; returns the page to open."""
+def pages(found: Results, output: Path, title: str | None, source: str, high_level: Path | None = None) -> Path:
+    """Write one page, or the study's folder; returns the page to open. Only the folder reads `high_level`."""
     from midvision.report.page import TITLE, write_report
 
     lost = [*found.failures, *found.unreadable]
     if output.suffix.lower() in (".html", ".htm"):
+        if high_level is not None:
+            raise UsageError("--high-level goes with a folder of pages.", f"{output} is one page.", "Try: -o report")
         return write_report(found.records, output, failures=lost, title=title or TITLE, source=source)
     from midvision.report.study.site import write_study_report
 
-    analysis = analysis_of(found)
+    analysis = analysis_of(found, high_level)
     return write_study_report(found.records, analysis, output, failures=lost, title=title or TITLE, source=source)
 
 
@@ -76,6 +79,7 @@ def export(
     architecture: Annotated[
         o.Architecture | None, typer.Option("--architecture", help="Only this one's tables; with --table.")
     ] = None,
+    high_level: o.HighLevel = None,
 ) -> None:
     """All results as CSV, JSON, LaTeX or Markdown; or a paper's tables, one file each."""
     from midvision.core.places import write_text
@@ -84,9 +88,10 @@ def export(
 
     found = load_results(results).where(task=task)
     if table is not None:
-        return paper(found, format, output, architecture)
-    if format.value not in WRITERS or architecture is not None:
-        wish = f"--format {format.value}" if format.value not in WRITERS else "--architecture"
+        return paper(found, format, output, architecture, high_level)
+    if format.value not in WRITERS or architecture is not None or high_level is not None:
+        flag = "--architecture" if architecture is not None else "--high-level"
+        wish = f"--format {format.value}" if format.value not in WRITERS else flag
         raise UsageError(f"{wish} goes with --table.", "", f"Add --table paper, or choose {', '.join(WRITERS)}.")
     text = WRITERS[format.value](found)
     if output is None:
@@ -97,12 +102,18 @@ def export(
     return None
 
 
-def paper(found: Results, format: o.Format, output: Path | None, architecture: o.Architecture | None) -> None:
+def paper(
+    found: Results,
+    format: o.Format,
+    output: Path | None,
+    architecture: o.Architecture | None,
+    high_level: Path | None = None,
+) -> None:
     """A paper's tables into a folder."""
     from midvision.report.paper.build import paper_tables
     from midvision.report.paper.write import write_tables
 
-    tables = paper_tables(found, architecture.value if architecture else None, analysis_of(found))
+    tables = paper_tables(found, architecture.value if architecture else None, analysis_of(found, high_level))
     if not tables:
         raise UsageError(
             "These results give no table.", "Comparable results of an encoder were expected.", "See: midvision report"
@@ -139,12 +150,12 @@ def compare(
     return put_table(["task", "metric", a, b, "A - B", "95 % interval", "adjusted p", "verdict"], rows, numbers=2)
 
 
-def analysis_of(found: Results) -> StudyAnalysis:
-    """The whole analysis, with the high-level accuracies that publishers print of these very weights."""
+def analysis_of(found: Results, high_level: Path | None = None) -> StudyAnalysis:
+    """The whole analysis, with the accuracies that publishers print of these very weights and a person's own."""
     from midvision.analysis.study import analyse
-    from midvision.results.high_level import published_high_scores
+    from midvision.results.high_level import high_scores
 
-    return analyse(found, published_high_scores())
+    return analyse(found, high_scores(high_level))
 
 
 def of_model(results: Results, name: str) -> list[ResultRecord]:

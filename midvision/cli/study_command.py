@@ -57,6 +57,7 @@ def study(
     seed: o.Seeds = None,
     limit: o.Limit = None,
     random_init: RandomInit = False,
+    high_level: o.HighLevel = None,
     output: o.Output = None,
     cache_dir: o.CacheDir = None,
     data_root: o.DataRoot = None,
@@ -88,7 +89,7 @@ def study(
     work.set_environment(config, offline=offline)
     wishes = work.flag_values(
         models=model, tasks=task, protocols=protocol, preset=preset, difficulty=difficulty, probes=probe, seeds=seed,
-        limit=limit, data=data,
+        limit=limit, data=data, high_level=str(high_level) if high_level else None,
     )  # fmt: skip
     chosen = declared_study(name, wishes, also or [], random_init)
     progress = make_progress(quiet=quiet, bars=not no_progress)

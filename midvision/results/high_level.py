@@ -52,6 +52,11 @@ def published_high_scores() -> tuple[HighScore, ...]:
     return tuple(found)
 
 
+def high_scores(own: Path | None = None) -> tuple[HighScore, ...]:
+    """What publishers print, and beside it the lines of a person's table where there is one."""
+    return (*published_high_scores(), *(read_high_scores(own) if own is not None else ()))
+
+
 def read_high_scores(path: Path) -> tuple[HighScore, ...]:
     """A person's CSV with the columns model, set, value (per cent) and source; others are not looked at.
 

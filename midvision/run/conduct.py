@@ -178,12 +178,12 @@ def write_report_of(study: Study, outcome: Outcome, output: Path) -> Path | None
     from midvision.analysis.study import analyse
     from midvision.core.places import write_text
     from midvision.report.study.site import write_study_report
-    from midvision.results.high_level import published_high_scores
+    from midvision.results.high_level import high_scores
     from midvision.results.query import Results
 
     if not outcome.records:
         return None
-    analysis = analyse(Results(outcome.records), published_high_scores())
+    analysis = analyse(Results(outcome.records), high_scores(Path(study.high_level) if study.high_level else None))
     folder = output / REPORT
     write_text(folder / ANALYSIS, json.dumps(analysis.as_dict(), indent=1, allow_nan=False) + "\n")
     title = study.title + (STAND_IN_TITLE if study.random_init else "")

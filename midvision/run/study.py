@@ -58,7 +58,8 @@ class Study(Settings):
     listed model, random weights of its architecture. `layers="every"` reads each readable layer by itself.
     `token_grids`: side of the last layer's map in cells; the image size follows from each network's stride, and is
     rounded up where the network asks for it. `train_images`: training images of the probe, None for all.
-    `axes`: levels of difficulty axes that differ from `difficulty`, one mapping per variant.
+    `axes`: levels of difficulty axes that differ from `difficulty`, one mapping per variant. `high_level`: a
+    person's CSV of high-level scores (model, set, value, source) for the analysis.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Study(Settings):
     limit: int | None = Field(default=None, gt=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     random_init: bool = False
+    high_level: str | None = None
 
     @field_validator("probes", mode="before")
     @classmethod

@@ -163,7 +163,7 @@ def test_shares_are_exact_without_noise(tmp_path: Path) -> None:
     assert dino.share.value == pytest.approx((0.6 + scene) / (0.8 + scene)) and mid.floor == "best constant answer"
     assert dino.corrected.value == pytest.approx((0.2 + scene) / (0.4 + scene))
     assert by_model["swav_resnet50"].share.low == pytest.approx(1.0) == by_model["swav_resnet50"].share.high
-    assert top.set == "own-set" and {one.model: one.share.value for one in top.models} == {
+    assert top.set == "own-set (own numbers)" and {one.model: one.share.value for one in top.models} == {
         "dino_vitb16": pytest.approx(0.7),
         "swav_resnet50": pytest.approx(0.7),
     }

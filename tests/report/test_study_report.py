@@ -251,6 +251,21 @@ def test_one_command_writes_the_folder(stored: Path, tmp_path: Path) -> None:
     assert study_checks.check_study_numbers(folder) >= 0
 
 
+def test_a_persons_table_stands_beside_the_results_and_is_marked(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, folder = tmp_path / "high.csv", tmp_path / "folder"
+    table.write_text("model,set,value,source\ndino_vitb16,my set,71.5,lab book\nmae_vitb16,my set,60,lab book\n")
+    chosen = ["report", str(stored), "-t", "nights", "--high-level", str(table)]
+    assert main([*chosen, "-o", str(folder)]) == 0
+    assert "my set (own numbers)" in (folder / "index.html").read_text(encoding="utf-8")
+    assert main([*chosen, "-o", str(tmp_path / "page.html")]) == 2
+    table.write_text("model,set,value\ndino_vitb16,my set,71.5\n")
+    assert main([*chosen, "-o", str(folder)]) == 3
+    said = capsys.readouterr().err
+    assert "goes with a folder of pages" in said and "no column source" in said
+
+
 def test_a_curves_axis_names_the_places_that_were_measured() -> None:
     """Bins have their middle at half metres, training sets run into thousands; neither is rounded to another number."""
     drawn = curves({"a": [(0.5, 1, 1, 1), (1.5, 1, 1, 1), (3.0, 2, 1, 3)]}, "metres", "error")
