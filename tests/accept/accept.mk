@@ -39,11 +39,11 @@ accept-statistics:  ; $(PROVE) tests/accept/test_statistics.py tests/analysis/te
 accept-findings:    ; $(PROVE) tests/accept/test_findings_planted.py tests/analysis/test_findings.py
 accept-training:    ; $(PROVE) tests/accept/test_training_budget.py tests/run/test_evaluator.py tests/run/test_lightning_callback.py tests/run/test_trackers.py
 accept-docs:        ; $(PROVE) tests/docs
-accept-study-report: ; $(PROVE) tests/accept/test_study_report.py tests/browser/test_study_browser.py tests/report
+accept-study-report: ; $(PROVE) tests/accept/test_study_report_full.py tests/browser/test_study_browser.py tests/report
 accept-decisions:   ; $(PROVE) tests/accept/test_decisions_measured.py tests/run/test_decisions.py tests/contracts/test_protocol_diff.py
 accept-data-speed:  ; $(BIN)/python benchmarks/read.py
-accept-data-memory: ; $(PROVE) tests/accept/test_prepare_memory.py tests/data/test_prepare_memory.py
-accept-study:       ; $(PROVE) tests/accept/test_study_killed.py tests/run/test_study.py tests/cli/test_study_command.py
+accept-data-memory: ; $(PROVE) tests/accept/test_prepare_memory_full.py tests/data/test_prepare_memory.py
+accept-study:       ; $(PROVE) tests/accept/test_study_killed.py tests/run/test_study_plans.py tests/cli/test_study_command.py
 accept-ray:         ; $(PROVE) tests/accept/test_ray.py tests/run/test_executors.py
 accept-data-real:   ; $(PROVE) tests/accept/test_data_real.py tests/data/test_official_real.py
 accept-data-sets:   ; $(PROVE) tests/data -k official

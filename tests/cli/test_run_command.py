@@ -155,7 +155,8 @@ def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str], m
 
 def test_a_real_signal_gives_130(tmp_path: Path) -> None:
     program = (
-        "import sys, time, midvision.run.front as front\n"
+        "import signal, sys, time, midvision.run.front as front\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait(*a, **k):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
         "front.evaluate_runs = wait\n"
         "from midvision.cli.main import run\nrun()\n"

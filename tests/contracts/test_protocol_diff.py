@@ -79,7 +79,9 @@ def test_wrong_words_are_told(words: list[str], told: str, capsys: pytest.Captur
     assert told in capsys.readouterr().err
 
 
-def test_measuring_on_the_built_in_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_measuring_on_the_built_in_data(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Thresholds of quarter pixels: the effect is what the same run prints beside its headline."""
     words = ["-t", "synth-scene-pairs", "--measure", "--preset", "tiny", "-m", "control/pixels", "--json"]
     assert main(["protocol", "diff", "paper", "corrected", *words, "--output", str(tmp_path), "--no-progress"]) == 0
@@ -92,6 +94,7 @@ def test_measuring_on_the_built_in_data(capsys: pytest.CaptureFixture[str], tmp_
     assert unit["ci_low"] <= unit["effect"] <= unit["ci_high"] and unit["defect"] == "D36"
     assert effects["features.pixel_stats"]["state"] == "does not apply" and effects["all at once"]["effect"] > 0
     assert effects["scoring.self_pairs"]["state"] == "unmoved" and effects["scoring.self_pairs"]["effect"] is None
+    monkeypatch.setenv("COLUMNS", "300")
     table = main(["protocol", "diff", "paper", "corrected", *words[:-1], "--output", str(tmp_path), "--no-progress"])
     printed = capsys.readouterr().out
     assert table == 0 and f"{unit['effect']:+.4f}" in printed and "does not apply: " in printed
