@@ -62,11 +62,12 @@ def opened(set_name: str, content: str, protocol: str = "corrected") -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("set_name", "content", "make"),
+    ("set_name", "content", "make", "least_seen", "most_off"),
     [
-        ("scannet", "scene-pairs", scannet_of_real_data),
-        ("navi", "object-pairs", navi_of_real_data),
-        ("hpatches", "scene-pairs", hpatches_of_real_data),
+        ("scannet", "scene-pairs", scannet_of_real_data, 0.15, 0.75),
+        # A plain table top looks much the same all over; where its points lie says more than their grey.
+        ("navi", "object-pairs", navi_of_real_data, 0.4, 0.95),
+        ("hpatches", "scene-pairs", hpatches_of_real_data, 0.15, 0.75),
     ],
 )
 def test_pairs_of_real_frames_show_each_others_points(
@@ -77,6 +78,8 @@ def test_pairs_of_real_frames_show_each_others_points(
     set_name: str,
     content: str,
     make: Callable[[Path, Path], Path],
+    least_seen: float,
+    most_off: float,
 ) -> None:
     """Poses the wrong way round, wrong units or a wrong camera leave hardly a point where the other view has it."""
     document(capsys, "prepare", set_name, "--subset", "--workers", "1", "--from", make(real_data, tmp_path / "files"))
@@ -91,6 +94,6 @@ def test_pairs_of_real_frames_show_each_others_points(
         here, there = (grey[xy[:, 1].astype(int), xy[:, 0].astype(int)] for grey, xy in ((a, xy_a), (b, xy_b)))
         off += [float(np.abs(here - there).mean() / (np.abs(here[:, None] - there[None]).mean() + 1e-9))]
     print(set_name, len(items), "seen", round(float(np.mean(seen)), 2), "grey off", round(float(np.mean(off)), 2))
-    assert np.mean(seen) > 0.15
+    assert np.mean(seen) > least_seen
     # True matches look more alike than points of the two views at random.
-    assert np.mean(off) < 0.75
+    assert np.mean(off) < most_off
