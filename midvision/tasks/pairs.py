@@ -114,11 +114,21 @@ def block_positions(
     """`[N, 2]` frame pixels (x, y) for every block in row order: its sampled pixel's centre, or its own."""
     import torch
 
+    y, x = block_lines(frame_size, at, block_sample)
+    return torch.cartesian_prod(y, x).flip(1)
+
+
+def block_lines(
+    frame_size: tuple[int, int], at: Literal["sample", "block"], block_sample: Literal["centre", "corner"]
+) -> tuple[Tensor, Tensor]:
+    """Rows and columns of frame pixels whose crossings are the blocks' positions."""
+    import torch
+
     offset = BLOCK / 2
     if at == "sample":
         offset = (BLOCK // 2 if block_sample == "centre" else 0) + 0.5
     y, x = (torch.arange(side // BLOCK).double() * BLOCK + offset for side in frame_size)
-    return torch.cartesian_prod(y, x).flip(1)
+    return y, x
 
 
 def point_features(
@@ -135,6 +145,23 @@ def point_features(
         height, width = layer.grid.extent
         at = xy * torch.tensor([width / frame_size[1], height / frame_size[0]], dtype=xy.dtype)
         parts.append(sample_map(values[row], layer.grid, at, mode=scoring.lookup, centres=centres))
+    return torch.cat(parts, dim=1)
+
+
+def block_features(
+    features: Features, row: int, frame_size: tuple[int, int], setting: Setting, scoring: MatchScoring
+) -> Tensor:
+    """`point_features` of every block, in row order, by one axis after the other."""
+    import torch
+
+    from midvision.geometry.lookup import sample_lattice
+
+    centres = setting.protocol.features.cell_centres
+    y, x = block_lines(frame_size, scoring.features_at, scoring.block_sample)
+    parts = []
+    for layer, values in zip(setting.plan.layers, features.maps, strict=True):
+        rows, columns = y * (layer.grid.extent[0] / frame_size[0]), x * (layer.grid.extent[1] / frame_size[1])
+        parts.append(sample_lattice(values[row], layer.grid, rows, columns, mode=scoring.lookup, centres=centres))
     return torch.cat(parts, dim=1)
 
 
@@ -275,7 +302,6 @@ def pair_scorer(setting: Setting, dataset: Dataset, limits: Thresholds, metrics:
             raise DataError(f"Item {item.id!r} of {dataset.name!r} is no pair of views.")
         items[item.id] = item
 
-    positions = block_positions(dataset.frame_size, scoring.features_at, scoring.block_sample)
     recent: dict[str, Described] = {}
 
     def score(unit: Unit, features: Features) -> list[Scored]:
@@ -285,7 +311,7 @@ def pair_scorer(setting: Setting, dataset: Dataset, limits: Thresholds, metrics:
             """Features of all blocks; the last few images are kept, since their next pair is near."""
             if image not in recent:
                 row = unit.images.index(image)
-                vectors = point_features(features, row, positions, dataset.frame_size, setting, scoring)
+                vectors = block_features(features, row, dataset.frame_size, setting, scoring)
                 cells = features.maps[0][row].flatten(1).T if len(features.maps) == 1 else None
                 recent[image] = Described(vectors, cells)
             recent[image] = recent.pop(image)

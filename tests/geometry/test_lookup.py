@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from midvision.core.features import Grid
-from midvision.geometry.lookup import bring_to, cell_average, recentre, resize_map, sample_map, upsample
+from midvision.geometry.lookup import bring_to, cell_average, recentre, resize_map, sample_lattice, sample_map, upsample
 
 RESNET = Grid((7, 9), (16.0, 16.0), (0.5, 0.5), (112.0, 144.0))
 
@@ -77,6 +77,17 @@ def test_sample_is_grid_sample_on_a_uniform_grid(border: str) -> None:
     padding = "border" if border == "clamp" else "zeros"
     oracle = functional.grid_sample(x[None], relative[None, None], "bilinear", padding, align_corners=False)[0, :, 0].T
     torch.testing.assert_close(sample_map(x, grid, xy, border=border), oracle)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("centres", ["true", "uniform"])
+def test_a_lattice_is_every_crossing(mode: str, centres: str) -> None:
+    """Uneven lines, some outside the outermost centres, against one position after the other."""
+    x = torch.randn(5, *RESNET.size)
+    y, across = torch.tensor([0.1, 7.3, 40.0, 90.9]).double(), torch.tensor([-2.0, 3.0, 55.5]).double()
+    points = torch.stack([torch.stack((column, row)) for row in y for column in across])
+    one_by_one = sample_map(x, RESNET, points, mode, centres)  # type: ignore[arg-type]
+    torch.testing.assert_close(sample_lattice(x, RESNET, y, across, mode, centres), one_by_one)  # type: ignore[arg-type]
 
 
 def test_recentre_moves_strided_maps_and_leaves_patches() -> None:
