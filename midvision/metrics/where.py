@@ -24,10 +24,9 @@ def mean_by_distance(error: Tensor, scored: Tensor, marked: Tensor, bins: Bins) 
 
     Distance in steps of a king on a chessboard: 0 on a marked pixel, 1 on its eight neighbours.
     """
-    return {
-        name: _mean(error, scored & reached(marked, int(high) - 1) & ~reached(marked, int(low) - 1))
-        for name, (low, high) in bins.items()
-    }
+    borders = {border for pair in bins.values() for border in pair}
+    within = {border: reached(marked, int(border) - 1) for border in borders}
+    return {name: _mean(error, scored & within[high] & ~within[low]) for name, (low, high) in bins.items()}
 
 
 def reached(marked: Tensor, steps: int) -> Tensor:
