@@ -33,10 +33,20 @@ def reached(marked: Tensor, steps: int) -> Tensor:
     """Pixels within `steps` of a marked one, `[1, H, W]` bool; none for a negative number."""
     if steps < 0:
         return torch.zeros_like(marked)
-    width = 2 * steps + 1
-    rows = torch.nn.functional.max_pool2d(marked[None].float(), (width, 1), stride=1, padding=(steps, 0))
-    both: Tensor = torch.nn.functional.max_pool2d(rows, (1, width), stride=1, padding=(0, steps))[0]
-    return both > 0
+    height, width = marked.shape[-2:]
+    # Sums over rectangles from the corner: a square holds a marked pixel where four of them say so.
+    sums = torch.nn.functional.pad(marked[0].int(), (1, 0, 1, 0)).cumsum(0).cumsum(1)
+    top, bottom = _ends(height, steps, marked.device)
+    left, right = _ends(width, steps, marked.device)
+    below, above = sums[bottom], sums[top]
+    found: Tensor = below[:, right] - below[:, left] - above[:, right] + above[:, left] > 0
+    return found[None]
+
+
+def _ends(length: int, steps: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """First and one past the last place within `steps` of each place, inside the image."""
+    places = torch.arange(length, device=device)
+    return (places - steps).clamp_min(0), (places + steps + 1).clamp_max(length)
 
 
 def _mean(error: Tensor, where: Tensor) -> float:
