@@ -52,6 +52,7 @@ class RunConfig(Settings):
     data_root: Path | None = None
     batch_size: int | Literal["auto"] = "auto"
     workers: int = Field(default=0, ge=0)
+    jobs: int | None = Field(default=None, ge=1)
     device: str = "auto"
     overwrite: Overwrite = "missing"
     resume: bool = True

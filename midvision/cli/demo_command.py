@@ -40,6 +40,7 @@ def demo(
     cache_dir: o.CacheDir = None,
     device: o.Device = None,
     workers: o.Workers = None,
+    jobs: o.Jobs = None,
     open: Annotated[bool, typer.Option("--open", help="Show the page in a browser.", rich_help_panel=o.TALK)] = False,
     offline: o.Offline = False,
     verbose: o.Verbose = False,
@@ -68,6 +69,7 @@ def demo(
             cache_dir=cache_dir,
             device=device,
             workers=workers if workers is not None else min(2, os.cpu_count() or 1),
+            jobs=jobs or min(4, os.cpu_count() or 1),
         ),
         "the options",
     )

@@ -140,6 +140,10 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or auto.", r
 PrecisionFlag = Annotated[Precision | None, typer.Option("--precision", rich_help_panel=HOW)]
 FeatureDtypeFlag = Annotated[FeatureDtype | None, typer.Option("--feature-dtype", rich_help_panel=HOW)]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read images.", rich_help_panel=HOW)]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Processes on this machine [default: one per device].", rich_help_panel=HOW),
+]
 FailFast = Annotated[
     bool | None, typer.Option("--fail-fast/--keep-going", help="Stop at the first failure.", rich_help_panel=HOW)
 ]

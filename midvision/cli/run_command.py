@@ -51,6 +51,7 @@ def run(
     precision: o.PrecisionFlag = None,
     feature_dtype: o.FeatureDtypeFlag = None,
     workers: o.Workers = None,
+    jobs: o.Jobs = None,
     log_to: o.LogTo = None,
     offline: o.Offline = False,
     verbose: o.Verbose = False,

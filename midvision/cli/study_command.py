@@ -35,10 +35,6 @@ RandomInit = Annotated[
 Ray = Annotated[
     str | None, typer.Option("--ray", help="Ray cluster: auto, HOST:PORT, or local.", rich_help_panel=o.HOW)
 ]
-Jobs = Annotated[
-    int | None,
-    typer.Option("--jobs", min=1, help="Processes on this machine [default: one per device].", rich_help_panel=o.HOW),
-]
 ReportOnly = Annotated[
     bool, typer.Option("--report-only", help="Write the report of what is there, then stop.", rich_help_panel=o.HOW)
 ]
@@ -64,7 +60,7 @@ def study(
     dry_run: o.DryRun = False,
     report_only: ReportOnly = False,
     ray: Ray = None,
-    jobs: Jobs = None,
+    jobs: o.Jobs = None,
     overwrite: o.OverwriteFlag = None,
     fail_fast: o.FailFast = None,
     batch_size: o.BatchSize = None,

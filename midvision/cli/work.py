@@ -154,7 +154,9 @@ def wanted_tasks(config: RunConfig) -> list[str]:
 def carry_out(config: RunConfig, progress: Progress) -> Outcome:
     """Run everything; what the output folder already holds is taken from there."""
     from midvision.run.front import evaluate_runs
+    from midvision.run.processes import executor_for
 
+    options = run_options(config, command_line(), progress)
     return evaluate_runs(
         model_ids(config.models),
         wanted_tasks(config),
@@ -164,7 +166,8 @@ def carry_out(config: RunConfig, progress: Progress) -> Outcome:
         seeds=config.seeds,
         weights=config.weights,
         template=template(config),
-        options=run_options(config, command_line(), progress),
+        options=options,
+        executor=executor_for(options, config.jobs),
     )
 
 

@@ -200,10 +200,9 @@ def executor_of(
         if jobs is not None:
             raise UsageError("--jobs counts processes on this machine.", "Ray decides by what its machines have.")
         return Cluster(ray, memory_bytes=memory_bytes or DEFAULT_BYTES)
-    from midvision.run.processes import Processes, devices_of
+    from midvision.run.processes import executor_for
 
-    devices = devices_of(options, jobs)
-    return Processes(devices) if len(devices) > 1 else None
+    return executor_for(options, jobs)
 
 
 def code_of(conducted: Conducted) -> int:

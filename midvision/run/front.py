@@ -15,6 +15,7 @@ from midvision.run.plan import expand_runs, parse_data
 if TYPE_CHECKING:
     from midvision.core.features import ImageEncoder
     from midvision.results.query import Results
+    from midvision.run.orders import Executor
 
 
 def evaluate(
@@ -73,6 +74,7 @@ def evaluate_runs(
     weights: str | None,
     template: RunSpec,
     options: RunOptions,
+    executor: Executor | None = None,
 ) -> Outcome:
     """Expand, plan and run; failures come back beside the records."""
     runs = expand_runs(
@@ -84,7 +86,7 @@ def evaluate_runs(
         seeds=seeds,
         template=template,
     )
-    return run_units(runs, options)
+    return run_units(runs, options, executor)
 
 
 def data_spec(data: str | DataSpec | None, preset: str | None = None, difficulty: str | None = None) -> DataSpec | None:

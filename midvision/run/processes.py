@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from midvision.core.errors import MidvisionError
+from midvision.core.progress import listen
 from midvision.run.options import GIBIBYTE, RunOptions
 from midvision.run.orders import Delivery, GroupOrder, Product, carry_out, failed, order_of
 from midvision.run.plan import RunGroup
+from midvision.run.relay import Relayed, Screen
 
 ATTEMPTS = 3
 FIRST_GUESS_BYTES = 3 * GIBIBYTE
@@ -58,10 +61,11 @@ class Processes:
     def run(self, groups: Sequence[RunGroup], options: RunOptions) -> Iterator[tuple[RunGroup, Sequence[Product]]]:
         waiting = deque(_Parcel(group, order_of(group, options)) for group in groups)
         pools: dict[int, ProcessPoolExecutor] = {}
+        screen = Screen(options.progress)
         running: dict[Future[Delivery], tuple[int, _Parcel]] = {}
         try:
             while waiting or running:
-                self._start(waiting, running, pools)
+                self._start(waiting, running, pools, screen)
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     place, parcel = running.pop(future)
@@ -73,12 +77,14 @@ class Processes:
         finally:
             for pool in pools.values():
                 _stop(pool)
+            screen.close()
 
     def _start(
         self,
         waiting: deque[_Parcel],
         running: dict[Future[Delivery], tuple[int, _Parcel]],
         pools: dict[int, ProcessPoolExecutor],
+        screen: Screen,
     ) -> None:
         """Give every idle device a parcel, as far as memory goes."""
         busy = {place for place, _ in running.values()}
@@ -87,13 +93,18 @@ class Processes:
                 continue
             if running and self.free_bytes() < HEADROOM * self.peak_bytes:
                 return
+            theirs = None
             if place not in pools:
-                pools[place] = ProcessPoolExecutor(
-                    1, multiprocessing.get_context("spawn"), initializer=_settle, initargs=(self.threads,)
-                )
+                context = multiprocessing.get_context("spawn")
+                ours, theirs = context.Pipe(duplex=False)
+                screen.listen(ours)
+                arguments = (self.threads, theirs)
+                pools[place] = ProcessPoolExecutor(1, context, initializer=_settle, initargs=arguments)
             parcel = waiting.popleft()
             order = replace(parcel.order, options=replace(parcel.order.options, device=device))
-            running[pools[place].submit(self.work, order)] = place, parcel
+            running[pools[place].submit(_heard, self.work, order)] = place, parcel
+            if theirs is not None:
+                theirs.close()  # the worker has its own by now, so its end is heard
 
     def _answer(
         self, future: Future[Delivery], place: int, parcel: _Parcel, pools: dict[int, ProcessPoolExecutor]
@@ -123,6 +134,12 @@ def worker_died(model: str, attempts: int) -> WorkerDied:
     )
 
 
+def executor_for(options: RunOptions, jobs: int | None) -> Processes | None:
+    """Processes where more than one is wanted, else None: this process."""
+    devices = devices_of(options, jobs)
+    return Processes(devices) if len(devices) > 1 else None
+
+
 def devices_of(options: RunOptions, jobs: int | None) -> list[str]:
     """One entry per process: every accelerator with `auto`, else `jobs` times the device asked for."""
     import torch
@@ -147,11 +164,23 @@ def available_bytes() -> int:
     return min(free)
 
 
-def _settle(threads: int) -> None:
+_pipe: Connection | None = None
+"""In a worker: where its bars go."""
+
+
+def _heard(work: Callable[[GroupOrder], Delivery], order: GroupOrder) -> Delivery:
+    """In a worker: the order, with its bars on the driver's screen."""
+    progress = Relayed(_pipe, order.model) if _pipe is not None else order.options.progress
+    return work(replace(order, options=replace(order.options, progress=listen(progress))))
+
+
+def _settle(threads: int, pipe: Connection) -> None:
     """In a new worker: end with the driver, even where that is killed; use as many threads as are its share.
 
     Ctrl-C reaches every process of a terminal; the driver alone answers it.
     """
+    global _pipe
+    _pipe = pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 

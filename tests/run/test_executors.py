@@ -7,6 +7,7 @@ import pickle
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from midvision.core.errors import DataError, UsageError
+from midvision.core.progress import SILENT, Advance, Progress
 from midvision.core.specs import RunSpec
 from midvision.results.record import ResultRecord, plain
 from midvision.run.cluster import Cluster
@@ -23,6 +25,7 @@ from midvision.run.options import GIBIBYTE, RunOptions
 from midvision.run.orders import Delivery, GroupOrder, InProcess, carry_out, order_of
 from midvision.run.plan import RunGroup, group_units, plan_units
 from midvision.run.processes import Processes, available_bytes, devices_of
+from midvision.run.relay import Screen
 
 PROVENANCE = {"timing", "cost", "hardware", "versions", "git", "command", "created_at", "provenance"}
 MODELS = ("control/position", "control/pixels")
@@ -143,6 +146,51 @@ def test_two_processes_give_the_same_records_and_one_that_dies_is_repeated(
     assert (options.output / "control-position.seen").exists()
 
 
+class Heard(Progress):
+    """Writes down what a screen would show."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, int] = {}
+        self.open: list[str] = []
+
+    @contextmanager
+    def bar(self, label: str, total: int | None) -> Iterator[Advance]:
+        self.open.append(label)
+        self.shown.setdefault(label, 0)
+
+        def advance(steps: int) -> None:
+            self.shown[label] += steps
+
+        yield advance
+        self.open.remove(label)
+
+
+def tells_and_dies(order: GroupOrder) -> Delivery:
+    """Ends with an open bar the first time."""
+    mark = Path(order.options.output) / "told"
+    with order.options.progress.bar("images", 3) as advance:
+        for _ in range(3):
+            advance(1)
+        if not mark.exists():
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+            os._exit(9)
+    return carry_out(order)
+
+
+@pytest.mark.slow
+def test_the_bars_of_processes_are_shown_and_one_that_dies_leaves_none_open(
+    photographs: Path, options: RunOptions
+) -> None:
+    heard = Heard()
+    executor = Processes(["cpu"], threads=1, work=tells_and_dies)
+    outcome = run_units(runs(photographs), replace(options, progress=heard), executor)
+    assert len(outcome.records) == 2 and heard.open == []
+    assert heard.shown["results"] == 2
+    assert heard.shown["control/pixels, images"] == 3, "the last steps arrive with the end of the bar"
+    assert heard.shown["control/position, images"] in (3, 6), "what the dead one said last may be lost"
+
+
 @pytest.mark.slow
 def test_a_worker_that_always_dies_fails_its_group_alone(photographs: Path, options: RunOptions) -> None:
     outcome = run_units(runs(photographs), options, Processes(["cpu"], threads=1, work=always_dies, attempts=1))
@@ -159,7 +207,7 @@ def test_no_second_group_is_started_without_memory_for_it() -> None:
     started: list[str] = []
 
     class Pool:
-        def submit(self, work: Any, order: Any) -> Future[Any]:
+        def submit(self, heard: Any, work: Any, order: Any) -> Future[Any]:
             started.append(order.options.device)
             return Future()
 
@@ -170,7 +218,7 @@ def test_no_second_group_is_started_without_memory_for_it() -> None:
     for free_gib, count in ((1.0, 1), (3.7, 2)):
         started.clear()
         executor = Processes(["cpu:0", "cpu:1"], 1, free_bytes=lambda gib=free_gib: int(gib * GIBIBYTE))  # type: ignore[misc]
-        executor._start(parcels(), {}, {0: Pool(), 1: Pool()})  # type: ignore[dict-item]
+        executor._start(parcels(), {}, {0: Pool(), 1: Pool()}, Screen(SILENT))  # type: ignore[dict-item]
         assert len(started) == count, free_gib
     assert available_bytes() > 2**20
     assert devices_of(RunOptions(device="cpu"), 3) == ["cpu"] * 3

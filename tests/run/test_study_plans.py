@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,7 +129,8 @@ def test_missing_weights_are_one_error_that_says_how_to_fetch_them() -> None:
     check_weights([Model("random/dino_vitb16"), Model("control/oracle")])
 
 
-def test_auto_takes_benchmarks_as_far_as_they_are_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_benchmarks_as_far_as_they_are_prepared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIDVISION_DATA", str(tmp_path))  # other tests of this process may have prepared some
     study = all_studies()["paper22"]
     chosen, left_out = settled(study)
     assert (chosen.data, left_out) == ("built-in", ())
