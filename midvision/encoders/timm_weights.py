@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +27,7 @@ class WeightSource:
 
 
 _LIST = "See: midvision list models 'timm/*'"
+_JOINT_BIAS = "qkv.bias"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -63,16 +67,16 @@ def open_random(
 
 def open_with_tensors(
     arch: str,
-    fit: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+    fit: Callable[[nn.Module], dict[str, Tensor]],
     statistics: Statistics | None,
     *,
     options: Mapping[str, Any] | None = None,
     positions: str = "",
 ) -> TimmBackbone:
-    """An architecture filled with what `fit` makes for its names and shapes; statistics None are timm's own."""
+    """An architecture filled with what `fit` makes for the empty network; statistics None are timm's own."""
     check_timm_name(arch)
     network = build_network(arch, options=options, filled=False)
-    fill(network, fit(network.state_dict()))
+    fill(network, fit(network))
     return TimmBackbone(network, arch, statistics, options=options, positions=positions)
 
 
@@ -81,6 +85,39 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     wanted = network.state_dict()
     own = {name: value.to(wanted[name].dtype).contiguous() for name, value in state.items()}
     network.load_state_dict(own, strict=True, assign=True)
+
+
+def renamed(network: nn.Module, table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A publisher's table in timm's words, by timm's own reader of such files; empty where it has none for it.
+
+    timm's readers also resample weights of another patch size or grid, and leave out biases that a network lacks.
+    Either makes another function than the publisher's, so such a table counts as not known.
+    """
+    reader = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if reader is None:
+        return {}
+    try:
+        with redirect_stdout(io.StringIO()):
+            found = dict(reader(dict(table), network))
+    except Exception:  # whatever a reader meets in a table that it was not written for
+        return {}
+    counts = {value.numel() for value in table.values()}
+    for value in found.values():
+        # A table of positions may have lost the class token's row, which is then in that token.
+        rows = {value.numel(), value.numel() + value.shape[-1]} if value.ndim == 3 else {value.numel()}
+        if value.ndim > 2 and not rows & counts:
+            return {}
+    lost = (_lost_bias(name, value, found) for name, value in table.items() if name.endswith(_JOINT_BIAS))
+    return {} if any(bool(part.any()) for part in lost) else found
+
+
+def _lost_bias(name: str, bias: Tensor, found: Mapping[str, Tensor]) -> Tensor:
+    """The part of a bias of queries, keys and values that a renamed table does not hold."""
+    if name in found:
+        return bias[:0]
+    # timm's separate biases have none of the keys.
+    keys = bias.chunk(3)[1]
+    return keys if name.removesuffix(_JOINT_BIAS) + "q_bias" in found else bias
 
 
 def open_pretrained(name: str) -> TimmBackbone:

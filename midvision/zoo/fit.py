@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,17 +32,25 @@ class Candidate:
         return f"{self.where}:{self.prefix}" if self.where else self.prefix
 
 
-def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str = "") -> State:
+def fit_state(
+    content: Any,
+    wanted: Mapping[str, Tensor],
+    what: str,
+    choose: str = "",
+    renamed: Callable[[State], State] | None = None,
+) -> State:
     """A state dict with exactly the names and shapes of `wanted`, or a `DataError`.
 
     Nested dicts and name prefixes (`module.`, `backbone.` ...) are searched; every wanted name must be
     there and nothing may be left over beside a classifier. Where several places fit (student and
-    teacher), `choose` must occur in the label of one only. Batch counters may be absent.
+    teacher), `choose` must occur in the label of one only. Batch counters may be absent. Where nothing
+    fits as it is, every place is tried again as `renamed` reads it.
     """
-    found = [candidate for table in _tables(content) for candidate in _candidates(*table, wanted)]
-    if choose:
-        found = [candidate for candidate in found if choose in candidate.label]
-    whole = [candidate for candidate in found if not candidate.missing and not candidate.unexpected]
+    tables = list(_tables(content))
+    found, whole = _search(tables, wanted, choose)
+    if not whole and renamed is not None:
+        again = [(where, state) for where, table in tables if (state := renamed(table))]
+        _, whole = _search(again, wanted, choose)
     if len(whole) != 1:
         raise _no_single_fit(what, found, whole, choose)
     best = whole[0]
@@ -51,6 +59,16 @@ def fit_state(content: Any, wanted: Mapping[str, Tensor], what: str, choose: str
     return match(
         {name: v for name, v in state.items() if name in wanted or not name.startswith(_CLASSIFIERS)}, wanted, what
     )
+
+
+def _search(
+    tables: list[tuple[str, State]], wanted: Mapping[str, Tensor], choose: str
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The places that hold some of what is wanted, and those of them that hold exactly that."""
+    found = [candidate for table in tables for candidate in _candidates(*table, wanted)]
+    if choose:
+        found = [candidate for candidate in found if choose in candidate.label]
+    return found, [candidate for candidate in found if not candidate.missing and not candidate.unexpected]
 
 
 def match(state: State, wanted: Mapping[str, Tensor], what: str) -> State:

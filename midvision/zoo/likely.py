@@ -126,7 +126,9 @@ def way_to_run(
     place: Place, fit: Fit, cards: list[tuple[Card, str]], pixels: str, path: Path
 ) -> tuple[str | None, str | None]:
     """The id to run it with, and the command: a card's where one is likeliest, else the file in its architecture."""
-    first = next((card for card, _ in cards if _by_card(card, place) is not None), None)
+    # Of equally likely ones, a card that reads the publisher's own file knows more of it than a library's.
+    ranked = sorted(cards, key=lambda one: (one[1] != cards[0][1], isinstance(one[0].route, FromLibrary)))
+    first = next((card for card, _ in ranked if _by_card(card, place) is not None), None)
     if first is not None and (_alone(cards) or fit.prefix is None or pixels.startswith("mean") or _special(cards)):
         model_id = f"{first.id}{_by_card(first, place)}"
         return model_id, f"midvision run -m {shlex.quote(model_id)} --weights {shlex.quote(str(path))} -t synth"

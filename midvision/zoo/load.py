@@ -16,6 +16,8 @@ from midvision.zoo.card import Card, FromFile, FromLibrary, all_cards
 from midvision.zoo.ids import CONTROL_TITLES, ORACLE_TITLES, ModelId, Record, inner_id, parse_id, static_records
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from midvision.core.features import ImageEncoder
     from midvision.encoders.encoder import Backbone
     from midvision.encoders.timm_backbone import Statistics
@@ -256,12 +258,16 @@ def _hub_architecture(model: ModelId) -> str:
 
 
 def _from_file(path: Path, arch: str, prefix: str, statistics: Statistics | None) -> Backbone:
-    from midvision.encoders.timm_weights import open_with_tensors
+    from midvision.encoders.timm_weights import open_with_tensors, renamed
     from midvision.zoo.fit import fit_state
     from midvision.zoo.read import read_checkpoint
 
     content = read_checkpoint(path.expanduser())
-    return open_with_tensors(arch, lambda wanted: fit_state(content, wanted, str(path), prefix), statistics)
+
+    def fit(network: nn.Module) -> dict[str, Tensor]:
+        return fit_state(content, network.state_dict(), str(path), prefix, lambda table: renamed(network, table))
+
+    return open_with_tensors(arch, fit, statistics)
 
 
 def _statistics(model: ModelId) -> Statistics:

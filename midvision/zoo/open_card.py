@@ -48,7 +48,7 @@ def open_file(card: Card, route: FromFile, path: Path, choice: str) -> TimmBackb
     state = read_layout(route.layout, read_checkpoint(path.expanduser()), choice or card.default_weights, str(path))
     return open_with_tensors(
         route.network,
-        lambda wanted: match(state, wanted, str(path)),
+        lambda network: match(state, network.state_dict(), str(path)),
         statistics(card) or (IMAGENET.mean, IMAGENET.std),
         options=route.options,
         positions=positions(card),

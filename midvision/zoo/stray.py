@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,17 +214,21 @@ def _fitting(place: Place, content: Any, network: Network, path: Path) -> Fit:
 
     Without a prefix only a card's layout can pick the tensors out of this file.
     """
-    from midvision.encoders.timm_shapes import empty_state
+    from midvision.encoders.timm_shapes import empty_network
+    from midvision.encoders.timm_weights import renamed
 
     problem: str | None = None
     for name in network.candidates:
-        wanted = empty_state(name)
-        if wanted is None:
+        empty = empty_network(name)
+        if empty is None:
             continue
+        wanted = empty.state_dict()
+        as_timm = partial(renamed, empty)
         for prefix in dict.fromkeys(("", place.label)):
             try:
                 # Without a prefix another network of the file may be the one that fits.
-                if _same(fit_state(content, wanted, str(path), prefix), place.state):
+                found = fit_state(content, wanted, str(path), prefix, as_timm)
+                if _same(found, place.state) or _same(found, fit_state(place.state, wanted, str(path), "", as_timm)):
                     return Fit(name, prefix)
             except DataError as error:
                 problem = problem or error.wrong

@@ -83,7 +83,7 @@ def test_every_published_container_is_told(name: str, monkeypatch: pytest.Monkey
 NAMESAKES = {
     "crocov2_vitb_base": {"crocov2_vitb_small"},
     "slip_vits16": {"slip_clip_vits16", "slip_simclr_vits16"},
-    "vicregl_convnext_small_a0.9": {"vicregl_convnext_small_a0.75"},
+    "vicregl_convnext_small_a0.9": {"vicregl_convnext_small_a0.75", "dinov3_convnext_small"},
     "msn_vits16": set(),
     "croco_vitb16": set(),
     "dust3r_vitl16": set(),
