@@ -1,7 +1,7 @@
 """Reading NYU-sized samples against bare Pillow: `python benchmarks/read.py [FRAMES] [ROUNDS]`.
 
 Photographs of 640x480 (PNG and JPEG, with the grain of a camera) become frames of 480x480 through the data set
-and the workers that feed an encoder, alone and with their depth as a probe reads it. Bare Pillow opens, converts
+and the threads that feed an encoder, alone and with their depth as a probe reads it. Bare Pillow opens, converts
 and resizes the same files in as many processes and throws the pixels away; where depth takes part, it also opens
 and resizes (nearest) the same depth as a 16-bit PNG. Rounds alternate; ratios are those of the fastest rounds, in
 wall time. Files are in the page cache. Prints every ratio of throughputs (limit 0.8) and exits with 1 below it.
@@ -70,14 +70,18 @@ def opened(root: Path) -> list[Dataset]:
 
 def ours(datasets: Sequence[Dataset], workers: int, with_depth: bool) -> None:
     """Every frame once, as an evaluation reads it: photographs in workers, truth where the probe is."""
+    import torch
+
     from midvision.core.items import DenseItem
+    from midvision.core.threads import in_threads
     from midvision.extraction.extract import read_batches
 
+    torch.set_num_threads(max(1, workers))
     both = [(set_.images[item.image], item) for set_ in datasets for item in set_.items if isinstance(item, DenseItem)]
     start = 0
     for batch in read_batches([image for image, _ in both], BATCH, workers):
-        for _, item in both[start : start + len(batch)] if with_depth else ():
-            item.target()
+        if with_depth:
+            in_threads(lambda one: one[1].target(), both[start : start + len(batch)])
         start += len(batch)
 
 

@@ -139,7 +139,9 @@ TrainBatchSize = Annotated[
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or auto.", rich_help_panel=HOW)]
 PrecisionFlag = Annotated[Precision | None, typer.Option("--precision", rich_help_panel=HOW)]
 FeatureDtypeFlag = Annotated[FeatureDtype | None, typer.Option("--feature-dtype", rich_help_panel=HOW)]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read images.", rich_help_panel=HOW)]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Threads that read images, processes that render scenes.", rich_help_panel=HOW)
+]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", min=1, help="Processes on this machine [default: one per device].", rich_help_panel=HOW),

@@ -219,6 +219,9 @@ def as_rgb(image: Pillow.Image) -> Pillow.Image:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         solid = image.convert("RGBA")
         return Pillow.alpha_composite(Pillow.new("RGBA", solid.size, (0, 0, 0, 255)), solid).convert("RGB")
+    if image.mode == "RGB":
+        image.load()
+        return image  # converting would copy it
     return image.convert("RGB")
 
 

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
 
 from midvision.core.errors import DataError, EncoderError, MidvisionError
 from midvision.core.features import FeaturePlan, Features, ImageEncoder
 from midvision.core.items import Image
-from midvision.core.seeds import torch_generator
 from midvision.data.frames import floats_of, resize_for_encoder
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
+AHEAD = 2
+"""Batches that each reading thread may be ahead."""
 
 
 Picture = Tensor | MidvisionError
 
 
-class _Reader(Dataset[Picture]):
-    """Pictures by position. An error travels as a value, so that its text survives the worker process."""
-
-    def __init__(self, images: Sequence[Image]) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, position: int) -> Picture:
-        try:
-            image = self.images[position]
-            return image.load() if image.load_bytes is None else image.load_bytes()
-        except MidvisionError as error:
-            return type(error)(error.wrong, error.expected, error.do)
+def _read(image: Image) -> Picture:
+    """A picture, or as a value the error that names what is wrong with it."""
+    try:
+        return image.load() if image.load_bytes is None else image.load_bytes()
+    except MidvisionError as error:
+        return error
 
 
 def extract(
@@ -71,15 +64,14 @@ def encode_batch(
 
 
 def _together(pictures: list[Picture]) -> Tensor | list[Picture]:
-    """One tensor where possible: a worker passes one file handle per tensor, and those are few."""
+    """One tensor where possible."""
     tensors = [picture for picture in pictures if isinstance(picture, Tensor)]
     if len({picture.dtype for picture in tensors}) > 1:
         floats = [floats_of(p[None])[0] if isinstance(p, Tensor) and p.dtype == torch.uint8 else p for p in pictures]
         return _together(floats)
     if len(tensors) == len(pictures) and len({picture.shape for picture in tensors}) == 1:
-        # In a worker this stacks straight into the memory that is shared.
-        stacked: Tensor = default_collate(tensors)
-        return stacked
+        # By NumPy: every reading thread would start a team of torch's own threads. In plain order, whatever came in.
+        return torch.from_numpy(np.ascontiguousarray(np.stack([picture.numpy() for picture in tensors])))
     return pictures
 
 
@@ -123,20 +115,27 @@ def _rounded(values: Tensor, ids: Sequence[str], plan: FeaturePlan) -> Tensor:
 
 
 def read_batches(images: Sequence[Image], batch_size: int, workers: int) -> Iterator[Tensor | list[Picture]]:
-    """Pictures in batches; worker processes only where there is more than one batch to share."""
-    reader = _Reader(images)
-    workers = min(workers, -(-len(reader) // batch_size) - 1)
+    """Pictures in batches; threads read ahead where there is more than one batch to share.
+
+    Threads, not processes: decoding and resizing leave Python's lock, and pixels need not travel.
+    """
+    starts = range(0, len(images), batch_size)
+    workers = min(workers, len(starts) - 1)
+
+    def batch(start: int) -> Tensor | list[Picture]:
+        return _together([_read(image) for image in images[start : start + batch_size]])
+
     if workers <= 0:
-        for start in range(0, len(reader), batch_size):
-            yield _together([reader[row] for row in range(start, min(start + batch_size, len(reader)))])
+        yield from map(batch, starts)
         return
-    # Readers are closures, which only a forked worker can inherit. The generator keeps the loader
-    # from drawing its own seed out of the global random state.
-    yield from DataLoader(
-        reader,
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=_together,
-        generator=torch_generator("loader"),
-        multiprocessing_context="fork" if sys.platform != "win32" else None,
-    )
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
+    ahead: deque[Future[Tensor | list[Picture]]] = deque()
+    try:
+        for start in starts:
+            ahead.append(pool.submit(batch, start))
+            if len(ahead) > AHEAD * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -16,6 +16,7 @@ from midvision.core.items import DenseItem, Target
 from midvision.core.seeds import hashed_order
 from midvision.core.specs import Protocol
 from midvision.core.streams import Consumer
+from midvision.core.threads import in_threads
 from midvision.geometry.lookup import Centres, bring_to, resize_map
 from midvision.probes.gram import GramStore
 from midvision.probes.probe import finished
@@ -210,9 +211,12 @@ def open_store(members: Sequence[RidgeLearner]) -> GramStore:
 def accumulate(store: GramStore, members: Sequence[RidgeLearner], ids: Sequence[str], features: Features) -> None:
     """Add the cells of every image of a batch."""
     first = members[0]
-    for index, image in enumerate(ids):
+
+    def truth(image: str) -> list[tuple[Tensor, Tensor]]:
+        return [cell_targets(m.problem, m.items[image], m.design.grid) for m in members]
+
+    for index, (image, cells) in enumerate(zip(ids, in_threads(truth, ids), strict=True)):
         x = first.design.rows(features.maps, index).to(first.device)
-        cells = [cell_targets(m.problem, m.items[image], m.design.grid) for m in members]
         targets = [y.to(first.device) for y, _ in cells]
         weights = [w.to(first.device) for _, w in cells]
         store.add(first.folds[image], x, weights, targets)

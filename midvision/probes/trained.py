@@ -15,6 +15,7 @@ from midvision.core.features import FeaturePlan, Features
 from midvision.core.items import DenseItem, Target
 from midvision.core.seeds import torch_generator
 from midvision.core.specs import ProbeSpec, Protocol
+from midvision.core.threads import in_threads
 from midvision.probes.probe import DenseProbe, build_probe
 from midvision.probes.problem import DenseProblem
 from midvision.probes.schedule import Phase, plan_phases, rate_factor
@@ -182,7 +183,7 @@ class TrainedLearner:
 
     def _truth(self, images: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Truth `[B, K, H, W]` (0 where not taught) and mask `[B, 1, H, W]` of a batch."""
-        targets = [checked_target(self._problem, self._items[image]) for image in images]
+        targets = in_threads(lambda image: checked_target(self._problem, self._items[image]), images)
         if len({target.values.shape for target in targets}) > 1:
             raise DataError(f"Truth of {images[0]!r} and its batch differ in size.", "One frame size is expected.")
         masks = torch.stack([teaching_pixels(self._problem, target) for target in targets])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from midvision.core.errors import DataError
 from midvision.core.items import Dataset, DenseItem, Target
 from midvision.core.scores import Metric
+from midvision.core.threads import in_threads
 from midvision.tasks.rules import chosen_probe
 from midvision.tasks.scoring import (
     Scored,
@@ -142,7 +143,7 @@ def dense_scorer(
         predictions = [maps[rows[item.image]] for item in batch]
         for item, prediction in zip(batch, predictions):
             check_prediction(item.id, prediction)
-        targets = [item.target() for item in batch]
+        targets = in_threads(lambda item: item.target(), batch)
         flat = readout.constant.detach().float().cpu().reshape(-1, 1, 1).expand(-1, *size)
         judged = judge(predictions, targets)
         floors = judge([flat] * len(batch), targets)
