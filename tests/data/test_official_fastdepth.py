@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from cell_ceiling import ceiling
 from official_files import command, document, snapshot
 from official_nyu import frames, write_fastdepth
 
+import midvision as mv
 from midvision.cli.main import main
 from midvision.core.errors import UsageError
 from midvision.core.items import DenseItem
 from midvision.core.specs import DataSpec, ImageRules
 from midvision.data.card import Request, open_data
+from midvision.tasks.task import all_tasks
 
 
 @pytest.fixture
@@ -53,7 +56,16 @@ def test_both_packagings_give_depth_and_say_that_there_are_no_normals(
     second = document(capsys, "prepare", "nyu-fastdepth", *words, "--again", "--from", *shards)
     assert second["content"] == first["content"]
     where = f"nyu-fastdepth:{root / 'nyu-fastdepth'}"
-    assert main(["show", "depth", "--data", where, "-o", str(tmp_path / "show.html"), "-n", "1"]) == 0
+    for protocol in ("paper", "corrected"):
+        page = str(tmp_path / "show.html")
+        assert main(["show", "depth", "--data", where, "--protocol", protocol, "-o", page, "-n", "1"]) == 0
+        models, there = ["control/oracle", "control/noise"], tmp_path / "results"
+        oracle, noise = mv.evaluate(models, "depth", data=where, protocol=protocol, probe="ridge", output=there)
+        floor = oracle.baselines["constant"]["delta1"].value
+        rules = all_tasks()["depth"].protocols[protocol].images
+        most = ceiling(open_data(Request("depth", "test", DataSpec(set="nyu-fastdepth"), rules)), "depth")
+        print(protocol, oracle.metrics["delta1"].value, noise.metrics["delta1"].value, floor, most)
+        assert oracle.metrics["delta1"].value > most - 0.02 and noise.metrics["delta1"].value < floor + 0.1
 
 
 def test_a_frame_cut_short_is_one_message(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
