@@ -286,7 +286,12 @@ ZOO = (
     Mutant(
         "zoo/stray.py", "least = min(state, place.state, key=len)", "least = max(state, place.state, key=len)", STRAY
     ),
-    Mutant("zoo/stray.py", "if _same(fit_state(content, wanted, str(path), prefix), place.state):", "if True:", STRAY),
+    Mutant(
+        "zoo/stray.py",
+        'if _same(found, place.state) or _same(found, fit_state(place.state, wanted, str(path), "", as_timm)):',
+        "if True:",
+        STRAY,
+    ),
     Mutant("zoo/stray.py", "chosen = choice if len(sets) > 1 else None", "chosen = None", STRAY),
     Mutant("zoo/likely.py", "(supervised or ranked) if classified else", "ranked if classified else", STRAY),
     Mutant("zoo/shapes.py", "(isqrt(table[0]) + 1) // 2", "isqrt(table[0]) // 2", SHAPES),

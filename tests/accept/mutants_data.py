@@ -1,4 +1,4 @@
-"""Small mistakes in reading official files that the tests must notice; see `mutants.py`."""
+"""Small mistakes in reading files that the tests must notice; see `mutants.py`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ NIGHTS = "data/test_official_nights.py::test_votes_sides_splits_and_categories"
 HPATCHES = "data/test_official_matching.py::test_hpatches_from_archive_and_folder_to_scores"
 ARCHIVES = "data/test_archives.py"
 PICKLES = "data/test_plain_pickle.py"
+RENAMES = "zoo/test_library_renames.py"
+THREADS = "extraction/test_threads.py"
+RELAY = "run/test_executors.py"
 PREVIEW = "report/test_report_preview.py"
 
 READERS: tuple[tuple[str, str, str, str], ...] = (
@@ -85,4 +88,14 @@ SHOWN: tuple[tuple[str, str, str, str], ...] = (
     ("tasks/seen.py", "target.values, scored_pixels(target, scoring)", "target.values, target.valid", PREVIEW),
 )
 
-READING = (*READERS, *HOSTILE, *SHOWN)
+READ_AHEAD: tuple[tuple[str, str, str, str], ...] = (
+    ("encoders/timm_weights.py", "if value.ndim > 2 and not rows & counts:", "if False:", RENAMES),
+    ("encoders/timm_weights.py", "keys = bias.chunk(3)[1]", "keys = bias.chunk(3)[0]", RENAMES),
+    ("encoders/timm_weights.py", '"q_bias" in found else bias', '"q_bias" in found else bias[:0]', RENAMES),
+    ("extraction/extract.py", "popleft().result()\n        while", "pop().result()\n        while", THREADS),
+    ("extraction/extract.py", "pool.shutdown(cancel_futures=True)", "pass", THREADS),
+    ("core/threads.py", "if threads < 2:", "if True:", THREADS),
+    ("run/relay.py", 'self._tell("step", name, waiting)\n            self._tell("close"', 'self._tell("close"', RELAY),
+)
+
+READING = (*READERS, *HOSTILE, *SHOWN, *READ_AHEAD)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import midvision as mv
 from midvision.core.errors import DataError
+from midvision.encoders.timm_weights import renamed
 from midvision.zoo.stray import inspect_file
 
 State = dict[str, Tensor]
@@ -74,12 +75,22 @@ def test_the_publisher_s_own_file_is_the_library_s_network(id: str, tmp_path: Pa
 
 
 def test_the_gated_network_is_read_too(tmp_path: Path) -> None:
-    from midvision.encoders.timm_weights import renamed
-
     network = timm.create_model("vit_giant_patch14_dinov2", num_classes=0, depth=1, embed_dim=96, num_heads=1)
     state = drawn(network, 1)
     found = renamed(network, dinov2(state, registers=False, gated=True))
     assert found.keys() == state.keys() and all(torch.equal(found[name], state[name]) for name in state)
+
+
+def test_separate_biases_have_none_of_the_keys() -> None:
+    """The variant with biases takes those of queries and values; keys with a bias are another network's."""
+    network = timm.create_model("vit_small_patch16_dinov3_qkvb", num_classes=0, depth=1)
+    state = {name: v for name, v in drawn(network, 1).items() if name.rpartition(".")[2] not in ("q_bias", "v_bias")}
+    table = {name: v for name, v in dinov3(state).items() if not name.startswith("blocks.") or ".0." in name[:9]}
+    q, k, v = torch.full((384,), 0.1), torch.zeros(384), torch.full((384,), 0.3)
+    found = renamed(network, {**table, "blocks.0.attn.qkv.bias": torch.cat((q, k, v))})
+    assert found.keys() >= {name for name, _ in network.named_parameters()}
+    assert torch.equal(found["blocks.0.attn.q_bias"], q) and torch.equal(found["blocks.0.attn.v_bias"], v)
+    assert renamed(network, {**table, "blocks.0.attn.qkv.bias": torch.cat((q, v, q))}) == {}
 
 
 @pytest.mark.parametrize("id", CASES)
