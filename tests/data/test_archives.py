@@ -163,6 +163,12 @@ def test_a_header_that_claims_the_impossible_is_refused(tmp_path: Path, kind: by
         open_tree(path)
 
 
+def test_a_name_of_a_megabyte_is_refused_though_all_of_it_is_there(tmp_path: Path) -> None:
+    open_tree(tar_of(tmp_path / "fine.tar", [plain("a/" + "b" * 2000)]))
+    with pytest.raises(DataError, match=r"damaged or cut short .*claims 1,0\d\d,\d\d\d bytes"):
+        open_tree(tar_of(tmp_path / "x.tar", [plain("a/" + "b" * (2**20 + 512))]))
+
+
 def test_a_file_stored_with_holes_is_refused(tmp_path: Path) -> None:
     """Its bytes do not lie one after the other, so they cannot be read at their place."""
     hole = header("a/b", tarfile.GNUTYPE_SPARSE, 512)

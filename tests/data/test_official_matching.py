@@ -113,6 +113,20 @@ def test_hpatches_from_archive_and_folder_to_scores(
         assert oracle > 0.98 and noise < 0.1
 
 
+def test_a_homography_counts_pixels_from_the_centre_of_the_first(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: frames are twice as large, so (100, 60) is pixel (49.5, 29.5) of the file, which doubles to (99, 59)."""
+    top = build_hpatches(tmp_path)
+    (top / "v_wall/H_1_6").write_text("2 0 0\n0 2 0\n0 0 1\n")
+    document(capsys, "prepare", "hpatches", "--subset", "--from", top)
+    request = Request("scene-pairs", "test", DataSpec(set="hpatches"), ImageRules(image_size=(480, 640)))
+    item = next(item for item in open_data(request).items if item.id == "hpatches/v_wall/1~hpatches/v_wall/6")
+    assert isinstance(item, PairItem) and item.planar is not None
+    moved = item.planar.b_from_a @ torch.tensor([100, 60, 1], dtype=torch.float64)
+    assert (moved / moved[2]).tolist() == pytest.approx([199, 119, 1])
+
+
 def test_spair_from_archive_and_folder_to_scores(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
