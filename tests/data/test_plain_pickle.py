@@ -101,7 +101,7 @@ HUGE = struct.pack("<Q", 2**62)
 
 
 @pytest.mark.parametrize("reader", [read_plain_pickle, read_large_pickle])
-def test_claims_beyond_measure_are_one_error_or_nothing(reader: Any) -> None:
+def test_claims_beyond_measure_are_one_error_or_nothing(reader: Any, must_end: None) -> None:
     def given(content: bytes) -> Any:
         return reader(io.BytesIO(content), "file.pklz", 2**24)
 

@@ -80,6 +80,14 @@ def test_points_hidden_in_the_other_view_are_no_matches() -> None:
     assert share == len(xy_a) == 0
 
 
+def test_points_that_the_other_view_did_not_measure_are_no_matches() -> None:
+    """The left half of view b is unknown; the wall moves four columns to the left."""
+    half = wall()
+    half.valid[..., : SIZE[1] // 2] = False
+    share, _, xy_b = overlap(pair(0.25, half))
+    assert share == pytest.approx(12 / 32, abs=0.01) and (xy_b[:, 0] >= SIZE[1] // 2).all()
+
+
 def test_planar_pairs_follow_their_homography() -> None:
     shift = torch.eye(3, dtype=torch.float64)
     shift[0, 2] = 5.0
