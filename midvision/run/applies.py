@@ -78,7 +78,14 @@ def _about_training(field: str, base: Side, toggled: Side) -> str:
         return "all maps have one grid, and for such encoders DPT has its ReLUs elsewhere."
     if field in ("train.min_steps", "train.learning_rates") and _same_training(base.unit, toggled.unit.protocol):
         return "with these images and this probe both train the same steps at the same rate."
+    if field == "train.batch_images" and _all_in_one_step(base.unit, toggled.unit.protocol):
+        return "there are so few training images that all of them make one step under both."
     return ""
+
+
+def _all_in_one_step(unit: Unit, other: Protocol) -> bool:
+    assert unit.train is not None
+    return len(unit.train.images) <= min(rules.train.batch_images for rules in (unit.protocol, other))
 
 
 def _same_training(unit: Unit, other: Protocol) -> bool:

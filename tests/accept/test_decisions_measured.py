@@ -27,7 +27,10 @@ def measured(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> l
             assert effect["state"] in ("measured", "unmoved", "does not apply")
             assert known == (effect["state"] == "measured") and known != bool(effect["said"])
             value = f"{effect['effect']:+.4f} [{effect['ci_low']:+.4f}, {effect['ci_high']:+.4f}]" if known else ""
-            print(f"{case['task']}, {case['model']}, {case['probe']}: {effect['decision']}: {value}{effect['said']}")
+            with capsys.disabled():
+                print(
+                    f"{case['task']}, {case['model']}, {case['probe']}: {effect['decision']}: {value}{effect['said']}"
+                )
     return found
 
 
@@ -51,8 +54,8 @@ def test_decisions_of_decoders_and_training(capsys: pytest.CaptureFixture[str], 
     found = {case["task"]: case for case in measured(capsys, tmp_path, *words)}
     acting = {
         "synth-seg": ("head.batchnorm_at_test", "head.upsampling", "head.residual_relu", "scoring.pool"),
-        "synth-depth": ("train.shuffle", "head.upsampling", "scoring.gradient_axes", "train.batch_images"),
-        "synth-normals": ("train.shuffle", "head.upsampling", "head.residual_relu"),
+        "synth-depth": ("train.shuffle", "head.upsampling", "scoring.gradient_axes"),
+        "synth-normals": ("train.shuffle", "head.upsampling", "head.residual_relu", "train.batch_images"),
     }
     for task, fields in acting.items():
         states = {effect["decision"]: effect["state"] for effect in found[task]["effects"]}

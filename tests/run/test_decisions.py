@@ -197,6 +197,7 @@ def test_a_probe_and_an_encoder_on_which_they_act(memory_set: DataSpec, counting
     assert "one grid" in effects["head.residual_relu"].said
     assert "no such part" in effects["head.linear_kernel"].said
     assert effects["train.min_steps"].state == effects["train.learning_rates"].state == "does not apply"
+    assert effects["train.batch_images"].state == "does not apply" and "one step" in effects["train.batch_images"].said
     masks = by_name(run(counting, "segmentation", memory_set, ProbeSpec(name="linear", steps=3)))
     for name in ("head.batchnorm_at_test", "head.linear_kernel", "scoring.pool"):
         assert moves(masks[name]), (name, masks[name].said)
