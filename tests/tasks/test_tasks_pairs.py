@@ -16,7 +16,7 @@ from midvision.core.features import Features, Grid
 from midvision.core.items import KeypointPairItem, PairItem, Surface, View
 from midvision.core.scores import Scores
 from midvision.core.specs import Protocol
-from midvision.tasks.pairs import MatchScoring, rank_matches, view_points
+from midvision.tasks.pairs import MatchScoring, point_features, rank_matches, view_points
 from midvision.tasks.task import Setting, Task
 
 OBJECTS, SCENES = TASKS["synth-object-pairs"], TASKS["synth-scene-pairs"]
@@ -228,3 +228,13 @@ def test_keypoint_pairs_without_points_are_refused() -> None:
         keypoints(40.0, count=0)
     with pytest.raises(DataError, match="scale"):
         keypoints(0.0)
+
+
+def test_points_are_read_where_the_encoder_saw_them() -> None:
+    """By hand: a frame of 16 x 64, seen at 32 x 64 on 2 x 4 cells; cell (1, 2) ends up about (40, 12)."""
+    grid = Grid.uniform((2, 4), (32.0, 64.0))
+    setting = Setting(SCENES.protocols["corrected"], grid_plan((32, 64), grid=grid), None, 0, "cpu")
+    maps = torch.arange(8.0).reshape(1, 1, 2, 4) + 1
+    at = torch.tensor([[40.0, 12.0], [8.0, 4.0]], dtype=torch.float64)
+    found = point_features(Features((maps,), None), 0, at, (16, 64), setting, MatchScoring())
+    assert found.flatten().tolist() == pytest.approx([7.0, 1.0])

@@ -166,6 +166,14 @@ def test_the_id_given_picks_the_right_twin(tmp_path: Path) -> None:
         assert torch.equal(encoder.backbone.network.conv1.weight, state["conv1.weight"])
 
 
+def test_a_twin_with_something_left_over_does_not_borrow_the_other_s_id(tmp_path: Path) -> None:
+    online, target = resnet_state("online"), {**resnet_state("target"), "projector.0.weight": torch.ones(3, 3)}
+    path = saved(tmp_path / "t.pth", {"ema": target, "net": online})
+    networks = {found.where: found for found in inspect_file(path).networks}
+    assert networks["net:"].id is not None
+    assert networks["ema:"].id is None and "projector.0.weight" in (networks["ema:"].problem or "")
+
+
 def test_a_network_with_something_left_over_has_no_id_but_a_reason(tmp_path: Path) -> None:
     path = saved(tmp_path / "more.pth", {**resnet_state(), "projector.0.weight": torch.ones(3, 3)})
     found = only(path)
