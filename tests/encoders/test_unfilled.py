@@ -58,7 +58,7 @@ def test_half_precision_and_other_layouts_become_the_network_s_own() -> None:
         for name, value in ordinary.state_dict().items()
         if value.ndim in (1, 4)
     }
-    backbone = open_with_tensors("resnet18", lambda wanted: {**wanted, **state}, None)
+    backbone = open_with_tensors("resnet18", lambda network: {**network.state_dict(), **state}, None)
     held = backbone.network.state_dict()
     assert all(held[name].is_contiguous() and held[name].dtype == torch.float32 for name in state)
     assert all(torch.equal(held[name], value.float()) for name, value in state.items())
