@@ -65,26 +65,35 @@ class Screen:
     def listen(self, pipe: Connection) -> None:
         with self._lock:
             self._pipes[pipe] = ExitStack(), {}
-
-    def close(self) -> None:
-        self._open = False
-        self._thread.join()
-        for pipe in list(self._pipes):
+        if not self._thread.is_alive():
             self._drop(pipe)
 
+    def close(self) -> None:
+        """Show what was said so far, then nothing more."""
+        self._open = False
+        self._thread.join()
+
     def _show(self) -> None:
-        while self._open:
-            with self._lock:
-                pipes = list(self._pipes)
-            if not pipes:
-                time.sleep(EVERY_S)
-                continue
-            for ready in wait(pipes, timeout=EVERY_S):
-                assert isinstance(ready, Connection)
-                try:
-                    self._hear(ready, ready.recv())
-                except (EOFError, OSError):
-                    self._drop(ready)
+        """A pipe that nobody reads would stop its worker, so none stays open when this ends, however it does."""
+        try:
+            while self._open or self._pipes:
+                last = not self._open
+                with self._lock:
+                    pipes = list(self._pipes)
+                ready = wait(pipes, timeout=0 if last else EVERY_S) if pipes else []
+                for pipe in ready:
+                    assert isinstance(pipe, Connection)
+                    try:
+                        self._hear(pipe, pipe.recv())
+                    except (EOFError, OSError):
+                        self._drop(pipe)
+                if not ready and last:
+                    return
+                if not pipes:
+                    time.sleep(EVERY_S)
+        finally:
+            for pipe in list(self._pipes):
+                self._drop(pipe)
 
     def _hear(self, pipe: Connection, words: tuple[Any, ...]) -> None:
         all_of_worker, bars = self._pipes[pipe]

@@ -89,7 +89,7 @@ SHOWN: tuple[tuple[str, str, str, str], ...] = (
 )
 
 READ_AHEAD: tuple[tuple[str, str, str, str], ...] = (
-    ("encoders/timm_weights.py", "if value.ndim > 2 and not rows & counts:", "if False:", RENAMES),
+    ("encoders/timm_weights.py", "data_ptr() not in given}", "data_ptr() == -1}", RENAMES),
     ("encoders/timm_weights.py", "keys = bias.chunk(3)[1]", "keys = bias.chunk(3)[0]", RENAMES),
     ("encoders/timm_weights.py", '"q_bias" in found else bias', '"q_bias" in found else bias[:0]', RENAMES),
     ("extraction/extract.py", "popleft().result()\n        while", "pop().result()\n        while", THREADS),

@@ -93,6 +93,14 @@ def test_separate_biases_have_none_of_the_keys() -> None:
     assert renamed(network, {**table, "blocks.0.attn.qkv.bias": torch.cat((q, v, q))}) == {}
 
 
+def test_a_resampled_kernel_as_large_as_another_tensor_is_refused() -> None:
+    """At width 768 a kernel of 16 x 16 has as many numbers as a square matrix of the network."""
+    network = timm.create_model("vit_base_patch16_dinov3", num_classes=0, depth=1)
+    table = {name: v for name, v in dinov3(drawn(network, 1)).items() if ".0." in name[:9] or name[:6] != "blocks"}
+    assert renamed(network, table).keys() == network.state_dict().keys()
+    assert renamed(network, {**table, "patch_embed.proj.weight": torch.ones(768, 3, 14, 14)}) == {}
+
+
 @pytest.mark.parametrize("id", CASES)
 def test_a_file_of_another_network_stays_refused(id: str, tmp_path: Path) -> None:
     """Nothing is resampled, no tensor invented, no bias dropped."""
